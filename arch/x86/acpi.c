@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/acpi.h"
+
+#include <string.h>
+
+#include "arch/x86/insn.h"
+#include "arch/x86/pt_host.h"
+#include "arch/x86/tsc.h"
+#include "core/lib/log.h"
+
+#define TABLES_MAX 64
+#define TABLE_BYTES_MAX MiB(4)
+#define RSDP_V1_BYTES 20
+#define ENABLE_WAIT_US 1000000
+#define EFFECT_WAIT_US 500000
+
+#define FADT_RESET_SUPPORTED BIT(10)
+#define PM1_SCI_EN 0x1u
+#define PM1_SLP_TYP_SHIFT 10
+#define PM1_SLP_TYP_MASK 0x1c00u
+#define PM1_SLP_EN 0x2000u
+
+struct rsdp {
+	char signature[8];
+	u8 checksum;
+	char oem_id[6];
+	u8 revision;
+	u32 rsdt;
+	u32 length; /* from here on since revision 2 */
+	u64 xsdt;
+	u8 extended_checksum;
+	u8 reserved[3];
+} __packed;
+_Static_assert(sizeof(struct rsdp) == 36, "RSDP layout");
+
+struct fadt {
+	struct acpi_header header;
+	u32 firmware_ctrl;
+	u32 dsdt;
+	u8 reserved0;
+	u8 profile;
+	u16 sci_int;
+	u32 smi_cmd;
+	u8 acpi_enable;
+	u8 acpi_disable;
+	u8 s4bios;
+	u8 pstate;
+	u32 pm1a_evt;
+	u32 pm1b_evt;
+	u32 pm1a_cnt;
+	u32 pm1b_cnt;
+	u32 pm2_cnt;
+	u32 pm_tmr;
+	u8 skipped[32];
+	u32 flags;
+	struct acpi_gas reset_reg;
+	u8 reset_value;
+	u16 arm_boot;
+	u8 minor;
+	u64 x_firmware_ctrl;
+	u64 x_dsdt;
+	struct acpi_gas x_pm1a_evt;
+	struct acpi_gas x_pm1b_evt;
+	struct acpi_gas x_pm1a_cnt;
+	struct acpi_gas x_pm1b_cnt;
+	struct acpi_gas x_pm2_cnt;
+	struct acpi_gas x_pm_tmr;
+} __packed;
+_Static_assert(offsetof(struct fadt, flags) == 112, "FADT layout");
+_Static_assert(offsetof(struct fadt, x_pm_tmr) == 208, "FADT layout");
+
+struct spcr {
+	struct acpi_header header;
+	u8 interface; /* 0 and 1: 16550 or compatible */
+	u8 reserved[3];
+	struct acpi_gas base;
+} __packed;
+_Static_assert(offsetof(struct spcr, base) == 40, "SPCR layout");
+
+static struct {
+	const struct acpi_header *tables[TABLES_MAX];
+	u32 nr_tables;
+	struct fadt fadt; /* zero-extended copy; length 0: none */
+	const struct acpi_header *dsdt;
+} acpi; /* [c] */
+
+static bool sums_to_zero(const void *data, size_t len_bytes)
+{
+	const u8 *p = data;
+	u8 sum = 0;
+
+	while (len_bytes--)
+		sum = (u8)(sum + *p++);
+	return !sum;
+}
+
+/* Map and check the table at `pa`; NULL, after saying why, if it cannot be used. */
+static const struct acpi_header *table_map(u64 pa)
+{
+	const struct acpi_header *h = pa ? mem_map_ro((hpa_t){ pa }, sizeof(*h)) : NULL;
+	u32 length = h ? h->length : 0;
+
+	if (length < sizeof(*h) || length > TABLE_BYTES_MAX) {
+		log_warn("ACPI: no table at %#llx", (unsigned long long)pa);
+		return NULL;
+	}
+	h = mem_map_ro((hpa_t){ pa }, length);
+	if (!h || !sums_to_zero(h, length)) {
+		log_warn("ACPI: table at %#llx is damaged", (unsigned long long)pa);
+		return NULL;
+	}
+	return h;
+}
+
+static void root_read(u64 pa, u32 entry_bytes)
+{
+	const struct acpi_header *root = table_map(pa);
+	const u8 *entry, *end;
+
+	if (!root)
+		return;
+	end = (const u8 *)root + root->length;
+	for (entry = (const u8 *)(root + 1); entry + entry_bytes <= end; entry += entry_bytes) {
+		const struct acpi_header *table;
+		u64 address = 0;
+
+		memcpy(&address, entry, entry_bytes);
+		table = table_map(address);
+		if (table && acpi.nr_tables < TABLES_MAX)
+			acpi.tables[acpi.nr_tables++] = table;
+	}
+}
+
+const struct acpi_header *acpi_find(const char signature[4])
+{
+	u32 i;
+
+	for (i = 0; i < acpi.nr_tables; i++)
+		if (!memcmp(acpi.tables[i]->signature, signature, 4))
+			return acpi.tables[i];
+	return NULL;
+}
+
+static void fadt_read(void)
+{
+	const struct acpi_header *table = acpi_find("FACP");
+
+	if (!table)
+		return;
+	memcpy(&acpi.fadt, table, MIN((size_t)table->length, sizeof(acpi.fadt)));
+	acpi.dsdt = table_map(acpi.fadt.x_dsdt ? acpi.fadt.x_dsdt : acpi.fadt.dsdt);
+}
+
+void acpi_init(u64 rsdp_pa)
+{
+	const struct rsdp *rsdp = rsdp_pa ? mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp)) : NULL;
+
+	memset(&acpi, 0, sizeof(acpi));
+	if (!rsdp) {
+		log_info("ACPI: none");
+		return;
+	}
+	if (memcmp(rsdp->signature, "RSD PTR ", 8) || !sums_to_zero(rsdp, RSDP_V1_BYTES)) {
+		log_warn("ACPI: the root pointer at %#llx is damaged", (unsigned long long)rsdp_pa);
+		return;
+	}
+	if (rsdp->revision >= 2 && rsdp->xsdt)
+		root_read(rsdp->xsdt, sizeof(u64));
+	if (!acpi.nr_tables)
+		root_read(rsdp->rsdt, sizeof(u32));
+	fadt_read();
+	log_info("ACPI: %u tables%s", acpi.nr_tables, acpi.fadt.header.length ? "" : ", no FADT");
+}
+
+/* The extended address where there is one, else the old port. */
+static struct acpi_gas register_choose(const struct acpi_gas *extended, u32 port)
+{
+	if (extended->address)
+		return *extended;
+	return (struct acpi_gas){ .space = ACPI_SPACE_IO, .width_bits = 16, .address = port };
+}
+
+static u16 io_port(struct acpi_gas gas)
+{
+	return gas.space == ACPI_SPACE_IO && gas.address <= 0xffff ? (u16)gas.address : 0;
+}
+
+u16 acpi_pm_timer_port(void)
+{
+	return io_port(register_choose(&acpi.fadt.x_pm_tmr, acpi.fadt.pm_tmr));
+}
+
+enum err acpi_serial(struct acpi_gas *out)
+{
+	const struct spcr *spcr = (const struct spcr *)acpi_find("SPCR");
+
+	if (!spcr || spcr->header.length < sizeof(*spcr) || spcr->interface > 1 ||
+	    !spcr->base.address)
+		return ERR_NOENT;
+	*out = spcr->base;
+	return ERR_NONE;
+}
+
+/* The PM1 registers belong to firmware until it is asked to hand them over. */
+static void acpi_mode_enter(u16 pm1a)
+{
+	u64 deadline = tsc_after_us(ENABLE_WAIT_US);
+
+	if ((in16(pm1a) & PM1_SCI_EN) || !acpi.fadt.smi_cmd || !acpi.fadt.acpi_enable)
+		return;
+	out8((u16)acpi.fadt.smi_cmd, acpi.fadt.acpi_enable);
+	while (!(in16(pm1a) & PM1_SCI_EN) && !tsc_is_past(deadline))
+		cpu_pause();
+}
+
+static void sleep_write(u16 port, u8 typ)
+{
+	u32 value = (in16(port) & ~PM1_SLP_TYP_MASK) | (typ & 7u) << PM1_SLP_TYP_SHIFT;
+
+	out16(port, (u16)value);
+	out16(port, (u16)(value | PM1_SLP_EN));
+}
+
+enum err acpi_poweroff(void)
+{
+	u16 pm1a = io_port(register_choose(&acpi.fadt.x_pm1a_cnt, acpi.fadt.pm1a_cnt));
+	u16 pm1b = io_port(register_choose(&acpi.fadt.x_pm1b_cnt, acpi.fadt.pm1b_cnt));
+	u8 typ_a, typ_b;
+
+	if (!pm1a || !acpi.dsdt ||
+	    acpi_s5_find(acpi.dsdt + 1, acpi.dsdt->length - sizeof(*acpi.dsdt), &typ_a, &typ_b))
+		return ERR_NOENT;
+	acpi_mode_enter(pm1a);
+	sleep_write(pm1a, typ_a);
+	if (pm1b)
+		sleep_write(pm1b, typ_b);
+	tsc_wait_us(EFFECT_WAIT_US);
+	return ERR_IO;
+}
+
+enum err acpi_reset(void)
+{
+	const struct acpi_gas *reg = &acpi.fadt.reset_reg;
+
+	if (!(acpi.fadt.flags & FADT_RESET_SUPPORTED) || !io_port(*reg))
+		return ERR_NOENT;
+	out8(io_port(*reg), acpi.fadt.reset_value);
+	tsc_wait_us(EFFECT_WAIT_US);
+	return ERR_IO;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Atomic operations on naturally aligned u8, u32, u64 and pointers. Owns nothing; from any
+ * context. Read-modify-write operations are locked instructions, so each is a full barrier.
+ * Loads acquire and stores release (plain moves on x86); the _relaxed forms order nothing, and
+ * only keep the compiler from tearing or repeating the access.
+ *
+ * Every operation that returns something returns the value from before it.
+ */
+#ifndef ARCH_X86_ATOMIC_H
+#define ARCH_X86_ATOMIC_H
+
+#include "core/lib/types.h"
+
+#define ATOMIC_OPS(type)                                                                           \
+	static inline type atomic_load_##type(const type *p)                                       \
+	{                                                                                          \
+		return __atomic_load_n(p, __ATOMIC_ACQUIRE);                                       \
+	}                                                                                          \
+	static inline type atomic_load_relaxed_##type(const type *p)                               \
+	{                                                                                          \
+		return __atomic_load_n(p, __ATOMIC_RELAXED);                                       \
+	}                                                                                          \
+	static inline void atomic_store_##type(type *p, type value)                                \
+	{                                                                                          \
+		__atomic_store_n(p, value, __ATOMIC_RELEASE);                                      \
+	}                                                                                          \
+	static inline void atomic_store_relaxed_##type(type *p, type value)                        \
+	{                                                                                          \
+		__atomic_store_n(p, value, __ATOMIC_RELAXED);                                      \
+	}                                                                                          \
+	static inline type atomic_xchg_##type(type *p, type value)                                 \
+	{                                                                                          \
+		return __atomic_exchange_n(p, value, __ATOMIC_SEQ_CST);                            \
+	}                                                                                          \
+	static inline type atomic_add_##type(type *p, type value)                                  \
+	{                                                                                          \
+		return __atomic_fetch_add(p, value, __ATOMIC_SEQ_CST);                             \
+	}                                                                                          \
+	static inline type atomic_sub_##type(type *p, type value)                                  \
+	{                                                                                          \
+		return __atomic_fetch_sub(p, value, __ATOMIC_SEQ_CST);                             \
+	}                                                                                          \
+	static inline type atomic_or_##type(type *p, type value)                                   \
+	{                                                                                          \
+		return __atomic_fetch_or(p, value, __ATOMIC_SEQ_CST);                              \
+	}                                                                                          \
+	static inline type atomic_and_##type(type *p, type value)                                  \
+	{                                                                                          \
+		return __atomic_fetch_and(p, value, __ATOMIC_SEQ_CST);                             \
+	}                                                                                          \
+	/* True if *p was `old` and is now `value`; else *p is untouched. */                       \
+	static inline bool atomic_cas_##type(type *p, type old, type value)                        \
+	{                                                                                          \
+		return __atomic_compare_exchange_n(p, &old, value, false, __ATOMIC_SEQ_CST,        \
+						   __ATOMIC_SEQ_CST);                              \
+	}
+
+ATOMIC_OPS(u8)
+ATOMIC_OPS(u16)
+ATOMIC_OPS(u32)
+ATOMIC_OPS(u64)
+#undef ATOMIC_OPS
+
+/* The pointer forms work on an lvalue of any pointer type. */
+#define atomic_load_ptr(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define atomic_store_ptr(p, value) __atomic_store_n((p), (value), __ATOMIC_RELEASE)
+#define atomic_xchg_ptr(p, value) __atomic_exchange_n((p), (value), __ATOMIC_SEQ_CST)
+
+/* Set, clear or read bit `n` of an array of 32-bit words; true if it was set before. */
+static inline bool atomic_bit_set(u32 *words, unsigned n)
+{
+	return (atomic_or_u32(&words[n / 32], 1u << (n % 32)) >> (n % 32)) & 1;
+}
+
+static inline bool atomic_bit_clear(u32 *words, unsigned n)
+{
+	return (atomic_and_u32(&words[n / 32], ~(1u << (n % 32))) >> (n % 32)) & 1;
+}
+
+static inline bool atomic_bit_is_set(const u32 *words, unsigned n)
+{
+	return (atomic_load_u32(&words[n / 32]) >> (n % 32)) & 1;
+}
+
+/* A full barrier: earlier stores are visible before later loads are done. */
+static inline void atomic_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Keep the compiler from moving memory accesses across this point; no instruction. */
+static inline void compiler_barrier(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+#endif

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The first instructions of the core, and the stubs behind the IDT.
+ */
+#include "arch/x86/regs.h"
+#include "gen/arch/x86/offsets.h"
+
+	.section .text.start, "ax"
+	.globl _start
+	.type _start, @function
+/* From the loader, with the address of struct bootinfo in RDI: see boot/bootinfo.h. */
+_start:
+	cli
+	cld
+	movl $MSR_GS_BASE, %ecx
+	leaq percpu_boot(%rip), %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	leaq boot_stack_end(%rip), %rsp
+	xorl %ebp, %ebp
+	call core_main
+1:	cli
+	hlt
+	jmp 1b
+	.size _start, . - _start
+
+/*
+ * 256 stubs, 16 bytes apart. The CPU has aligned the stack to 16 and pushed 5 words, with some
+ * exceptions a sixth; the vector and 15 registers complete struct trap_frame, and RSP is aligned
+ * again.
+ */
+	.text
+	.balign 16
+	.globl trap_stubs
+	.type trap_stubs, @function
+trap_stubs:
+	.set vector, 0
+	.rept 256
+	.balign 16
+	.if vector >= 32
+	pushq $0
+	.elseif ((EXC_WITH_ERROR_CODE >> vector) & 1) == 0
+	pushq $0
+	.endif
+	pushq $vector
+	jmp trap_common
+	.set vector, vector + 1
+	.endr
+	.size trap_stubs, . - trap_stubs
+
+	.macro registers_push
+	cld
+	pushq %rax
+	pushq %rbx
+	pushq %rcx
+	pushq %rdx
+	pushq %rsi
+	pushq %rdi
+	pushq %rbp
+	pushq %r8
+	pushq %r9
+	pushq %r10
+	pushq %r11
+	pushq %r12
+	pushq %r13
+	pushq %r14
+	pushq %r15
+	.endm
+
+	.macro registers_pop_iret
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rbp
+	popq %rdi
+	popq %rsi
+	popq %rdx
+	popq %rcx
+	popq %rbx
+	popq %rax
+	addq $16, %rsp
+	iretq
+	.endm
+
+	.type trap_common, @function
+trap_common:
+	registers_push
+	movq %rsp, %rdi
+	call trap_handle
+	registers_pop_iret
+	.size trap_common, . - trap_common
+
+/*
+ * NMI, #DF and #MC can hit anywhere, so they trust no register and not GS: the word above the
+ * frame, at the top of their own stack, is the address of this CPU's struct percpu. GS base is
+ * restored.
+ */
+	.type trap_paranoid, @function
+trap_paranoid:
+	registers_push
+	movl $MSR_GS_BASE, %ecx
+	rdmsr
+	movl %eax, %ebx
+	shlq $32, %rdx
+	orq %rdx, %rbx
+	movq TRAP_FRAME_BYTES(%rsp), %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	movq %rsp, %rdi
+	call trap_handle
+	movl $MSR_GS_BASE, %ecx
+	movl %ebx, %eax
+	movq %rbx, %rdx
+	shrq $32, %rdx
+	wrmsr
+	registers_pop_iret
+	.size trap_paranoid, . - trap_paranoid
+
+	.globl trap_stub_nmi
+	.type trap_stub_nmi, @function
+trap_stub_nmi:
+	pushq $0
+	pushq $EXC_NMI
+	jmp trap_paranoid
+	.size trap_stub_nmi, . - trap_stub_nmi
+
+	.globl trap_stub_df
+	.type trap_stub_df, @function
+trap_stub_df:
+	pushq $EXC_DF
+	jmp trap_paranoid
+	.size trap_stub_df, . - trap_stub_df
+
+	.globl trap_stub_mc
+	.type trap_stub_mc, @function
+trap_stub_mc:
+	pushq $0
+	pushq $EXC_MC
+	jmp trap_paranoid
+	.size trap_stub_mc, . - trap_stub_mc
+
+/* The boot CPU's stack; the page below it is not mapped (arch/x86/pt_host.c). */
+	.section .bss.boot_stack, "aw", @nobits
+	.balign 4096
+	.globl boot_stack_guard
+boot_stack_guard:
+	.skip 4096
+	.globl boot_stack_start
+boot_stack_start:
+	.skip BOOT_STACK_BYTES
+	.globl boot_stack_end
+boot_stack_end:
+
+	.section .note.GNU-stack, "", @progbits

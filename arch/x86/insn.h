@@ -1,0 +1,574 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One inline function per instruction that C has no word for. Owns nothing. From any context
+ * unless a comment says otherwise; all are privileged except CPUID, RDTSC, PAUSE and the fences.
+ *
+ * The _safe forms survive a fault of the instruction: they leave an entry in .ex_table, and the
+ * exception handler continues at the fix-up address (arch/x86/trap.c).
+ */
+#ifndef ARCH_X86_INSN_H
+#define ARCH_X86_INSN_H
+
+#include "arch/x86/regs.h"
+#include "core/lib/err.h"
+#include "core/lib/types.h"
+
+/* One line of the exception table: a fault at `from` continues at `to`. Both self-relative. */
+#define EX_TABLE(from, to)                                                                         \
+	".pushsection .ex_table, \"a\"\n\t.balign 4\n\t"                                           \
+	".long " from " - .\n\t.long " to " - .\n\t.popsection\n\t"
+
+/* One instruction that may fault; %[fault], an early output, says whether it did. */
+#define SAFE(insn)                                                                                 \
+	"movl $1, %[fault]\n"                                                                      \
+	"1: " insn "\n\t"                                                                          \
+	"xorl %[fault], %[fault]\n"                                                                \
+	"2:\n\t" EX_TABLE("1b", "2b")
+
+struct cpuid_regs {
+	u32 eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
+{
+	struct cpuid_regs r;
+
+	__asm__ volatile("cpuid"
+			 : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+			 : "a"(leaf), "c"(subleaf));
+	return r;
+}
+
+/* MSRs that must exist: a #GP here is a bug of ours and panics. */
+static inline u64 rdmsr(u32 msr)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");
+	return (u64)hi << 32 | lo;
+}
+
+static inline void wrmsr(u32 msr, u64 value)
+{
+	__asm__ volatile("wrmsr"
+			 :
+			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32))
+			 : "memory");
+}
+
+/* ERR_FAULT if the CPU answers #GP; *value is 0 then. */
+static inline enum err rdmsr_safe(u32 msr, u64 *value)
+{
+	u32 lo, hi, fault;
+
+	__asm__ volatile(SAFE("rdmsr")
+			 : [fault] "=&r"(fault), "=a"(lo), "=d"(hi)
+			 : "c"(msr)
+			 : "memory", "cc");
+	*value = fault ? 0 : (u64)hi << 32 | lo;
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+static inline enum err wrmsr_safe(u32 msr, u64 value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("wrmsr")
+			 : [fault] "=&r"(fault)
+			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32))
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+/* Not ordered against anything: use rdtsc_ordered() where earlier loads matter. */
+static inline u64 rdtsc(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (u64)hi << 32 | lo;
+}
+
+static inline u64 rdtsc_ordered(void)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+	return (u64)hi << 32 | lo;
+}
+
+/* Also IA32_TSC_AUX, when the CPU has RDTSCP. */
+static inline u64 rdtscp(u32 *aux)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(*aux) : : "memory");
+	return (u64)hi << 32 | lo;
+}
+
+/* Port I/O */
+static inline u8 in8(u16 port)
+{
+	u8 value;
+
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
+static inline u16 in16(u16 port)
+{
+	u16 value;
+
+	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
+static inline u32 in32(u16 port)
+{
+	u32 value;
+
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+	return value;
+}
+
+static inline void out8(u16 port, u8 value)
+{
+	__asm__ volatile("outb %1, %0" : : "Nd"(port), "a"(value) : "memory");
+}
+
+static inline void out16(u16 port, u16 value)
+{
+	__asm__ volatile("outw %1, %0" : : "Nd"(port), "a"(value) : "memory");
+}
+
+static inline void out32(u16 port, u32 value)
+{
+	__asm__ volatile("outl %1, %0" : : "Nd"(port), "a"(value) : "memory");
+}
+
+/* Device registers in memory: one access of exactly this width, not moved by the compiler. */
+static inline u8 mmio_read8(const volatile void *p)
+{
+	return *(const volatile u8 *)p;
+}
+
+static inline u32 mmio_read32(const volatile void *p)
+{
+	u32 value;
+
+	__asm__ volatile("movl %1, %0" : "=r"(value) : "m"(*(const volatile u32 *)p) : "memory");
+	return value;
+}
+
+static inline u64 mmio_read64(const volatile void *p)
+{
+	u64 value;
+
+	__asm__ volatile("movq %1, %0" : "=r"(value) : "m"(*(const volatile u64 *)p) : "memory");
+	return value;
+}
+
+static inline void mmio_write8(volatile void *p, u8 value)
+{
+	*(volatile u8 *)p = value;
+}
+
+static inline void mmio_write32(volatile void *p, u32 value)
+{
+	__asm__ volatile("movl %1, %0" : "=m"(*(volatile u32 *)p) : "r"(value) : "memory");
+}
+
+static inline void mmio_write64(volatile void *p, u64 value)
+{
+	__asm__ volatile("movq %1, %0" : "=m"(*(volatile u64 *)p) : "r"(value) : "memory");
+}
+
+/* Control and debug registers */
+#define INSN_REG(name, reg)                                                                        \
+	static inline u64 read_##name(void)                                                        \
+	{                                                                                          \
+		u64 value;                                                                         \
+                                                                                                   \
+		__asm__ volatile("mov %%" reg ", %0" : "=r"(value) : : "memory");                  \
+		return value;                                                                      \
+	}                                                                                          \
+	static inline void write_##name(u64 value)                                                 \
+	{                                                                                          \
+		__asm__ volatile("mov %0, %%" reg : : "r"(value) : "memory");                      \
+	}
+
+INSN_REG(cr0, "cr0")
+INSN_REG(cr2, "cr2")
+INSN_REG(cr3, "cr3")
+INSN_REG(cr4, "cr4")
+INSN_REG(cr8, "cr8")
+INSN_REG(dr0, "dr0")
+INSN_REG(dr1, "dr1")
+INSN_REG(dr2, "dr2")
+INSN_REG(dr3, "dr3")
+INSN_REG(dr6, "dr6")
+INSN_REG(dr7, "dr7")
+#undef INSN_REG
+
+/* Extended control register 0; needs CR4.OSXSAVE. */
+static inline u64 xgetbv(u32 index)
+{
+	u32 lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
+	return (u64)hi << 32 | lo;
+}
+
+static inline enum err xsetbv_safe(u32 index, u64 value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("xsetbv")
+			 : [fault] "=&r"(fault)
+			 : "c"(index), "a"((u32)value), "d"((u32)(value >> 32))
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+/* Interrupt flag */
+static inline void cli(void)
+{
+	__asm__ volatile("cli" : : : "memory");
+}
+
+static inline void sti(void)
+{
+	__asm__ volatile("sti" : : : "memory");
+}
+
+static inline void hlt(void)
+{
+	__asm__ volatile("hlt" : : : "memory");
+}
+
+/* Sleep until an interrupt, which cannot slip in between: STI holds it back by one instruction. */
+static inline void sti_hlt(void)
+{
+	__asm__ volatile("sti; hlt" : : : "memory");
+}
+
+static inline u64 rflags_read(void)
+{
+	u64 flags;
+
+	__asm__ volatile("pushfq; popq %0" : "=r"(flags) : : "memory");
+	return flags;
+}
+
+/* Interrupts off; returns what irq_restore() needs to put the flag back. */
+static inline u64 irq_save(void)
+{
+	u64 flags = rflags_read();
+
+	cli();
+	return flags;
+}
+
+static inline void irq_restore(u64 flags)
+{
+	if (flags & RFLAGS_IF)
+		sti();
+}
+
+static inline bool irq_is_enabled(void)
+{
+	return rflags_read() & RFLAGS_IF;
+}
+
+static inline void cpu_pause(void)
+{
+	__asm__ volatile("pause" : : : "memory");
+}
+
+/* Allow and forbid supervisor accesses to user pages; only where the CPU has SMAP. */
+static inline void clac(void)
+{
+	__asm__ volatile("clac" : : : "memory");
+}
+
+static inline void stac(void)
+{
+	__asm__ volatile("stac" : : : "memory");
+}
+
+/* Fences */
+static inline void mfence(void)
+{
+	__asm__ volatile("mfence" : : : "memory");
+}
+
+static inline void lfence(void)
+{
+	__asm__ volatile("lfence" : : : "memory");
+}
+
+static inline void sfence(void)
+{
+	__asm__ volatile("sfence" : : : "memory");
+}
+
+/* Translations and caches */
+static inline void invlpg(const void *va)
+{
+	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
+}
+
+static inline void wbinvd(void)
+{
+	__asm__ volatile("wbinvd" : : : "memory");
+}
+
+static inline void clflush(const volatile void *p)
+{
+	__asm__ volatile("clflush (%0)" : : "r"(p) : "memory");
+}
+
+/* Descriptor tables, as LGDT and SGDT want and give them. */
+struct table_register {
+	u16 limit;
+	u64 base;
+} __packed;
+_Static_assert(sizeof(struct table_register) == 10, "table register layout");
+
+static inline void lgdt(const struct table_register *t)
+{
+	__asm__ volatile("lgdt %0" : : "m"(*t) : "memory");
+}
+
+static inline void lidt(const struct table_register *t)
+{
+	__asm__ volatile("lidt %0" : : "m"(*t) : "memory");
+}
+
+static inline struct table_register sgdt(void)
+{
+	struct table_register t;
+
+	__asm__ volatile("sgdt %0" : "=m"(t));
+	return t;
+}
+
+static inline struct table_register sidt(void)
+{
+	struct table_register t;
+
+	__asm__ volatile("sidt %0" : "=m"(t));
+	return t;
+}
+
+static inline void ltr(u16 sel)
+{
+	__asm__ volatile("ltr %0" : : "r"(sel) : "memory");
+}
+
+static inline u16 str(void)
+{
+	u16 sel;
+
+	__asm__ volatile("str %0" : "=r"(sel));
+	return sel;
+}
+
+static inline void lldt(u16 sel)
+{
+	__asm__ volatile("lldt %0" : : "r"(sel) : "memory");
+}
+
+/* Segment selectors */
+#define INSN_SEG(reg)                                                                              \
+	static inline u16 read_##reg(void)                                                         \
+	{                                                                                          \
+		u16 sel;                                                                           \
+                                                                                                   \
+		__asm__ volatile("mov %%" #reg ", %0" : "=r"(sel));                                \
+		return sel;                                                                        \
+	}
+INSN_SEG(cs)
+INSN_SEG(ss)
+INSN_SEG(ds)
+INSN_SEG(es)
+INSN_SEG(fs)
+INSN_SEG(gs)
+#undef INSN_SEG
+
+/* Load CS with `code` by a far return, the data segments with `data`, FS and GS with null. */
+static inline void segments_load(u16 code, u16 data)
+{
+	__asm__ volatile("pushq %q0\n\t"
+			 "leaq 1f(%%rip), %%rax\n\t"
+			 "pushq %%rax\n\t"
+			 "lretq\n"
+			 "1:\n\t"
+			 "movl %1, %%ds\n\t"
+			 "movl %1, %%es\n\t"
+			 "movl %1, %%ss\n\t"
+			 "xorl %%eax, %%eax\n\t"
+			 "movl %%eax, %%fs\n\t"
+			 "movl %%eax, %%gs\n\t"
+			 :
+			 : "r"((u64)code), "r"((u32)data)
+			 : "rax", "memory");
+}
+
+/* The 8 bytes at GS:offset; with GS base at this CPU's struct percpu. */
+static inline u64 gs_read(u64 offset)
+{
+	u64 value;
+
+	__asm__ volatile("movq %%gs:(%1), %0" : "=r"(value) : "r"(offset));
+	return value;
+}
+
+/* Base addresses through MSRs, which every CPU has (FSGSBASE is optional). */
+static inline u64 fs_base_read(void)
+{
+	return rdmsr(MSR_FS_BASE);
+}
+
+static inline u64 gs_base_read(void)
+{
+	return rdmsr(MSR_GS_BASE);
+}
+
+static inline void fs_base_write(u64 base)
+{
+	wrmsr(MSR_FS_BASE, base);
+}
+
+static inline void gs_base_write(u64 base)
+{
+	wrmsr(MSR_GS_BASE, base);
+}
+
+/* Hardware random number; false if the CPU had none just now. Needs RDRAND. */
+static inline bool rdrand(u64 *value)
+{
+	bool ok;
+
+	__asm__ volatile("rdrand %0" : "=r"(*value), "=@ccc"(ok));
+	return ok;
+}
+
+/* Extended state. `area` is 64-byte aligned (16 for FXSAVE); `mask` selects state components. */
+static inline void insn_xsave(void *area, u64 mask)
+{
+	__asm__ volatile("xsave64 (%0)"
+			 :
+			 : "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
+			 : "memory");
+}
+
+/* ERR_FAULT if the area is not valid: a guest's own XSAVE area never gets here, ours is. */
+static inline enum err insn_xrstor_safe(const void *area, u64 mask)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("xrstor64 (%[area])")
+			 : [fault] "=&r"(fault)
+			 : [area] "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+static inline void insn_fxsave(void *area)
+{
+	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static inline enum err insn_fxrstor_safe(const void *area)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("fxrstor64 (%[area])")
+			 : [fault] "=&r"(fault)
+			 : [area] "r"(area)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+static inline void fninit(void)
+{
+	__asm__ volatile("fninit" : : : "memory");
+}
+
+static inline void clts(void)
+{
+	__asm__ volatile("clts" : : : "memory");
+}
+
+/* One probe byte at an address that may fault; for tests of rights. */
+static inline enum err load8_safe(const void *p, u8 *value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("movb (%[p]), %[value]")
+			 : [fault] "=&r"(fault), [value] "=&q"(*value)
+			 : [p] "r"(p)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+static inline enum err load64_safe(const void *p, u64 *value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("movq (%[p]), %[value]")
+			 : [fault] "=&r"(fault), [value] "=&r"(*value)
+			 : [p] "r"(p)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+static inline enum err store8_safe(void *p, u8 value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("movb %[value], (%[p])")
+			 : [fault] "=&r"(fault)
+			 : [p] "r"(p), [value] "q"(value)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+/* a * b / c by the CPU's 128-bit forms; the result must fit 64 bits, or it faults. */
+static inline u64 insn_mul_div(u64 a, u64 b, u64 c)
+{
+	u64 result, rest;
+
+	__asm__("mulq %3\n\tdivq %4"
+		: "=a"(result), "=&d"(rest)
+		: "a"(a), "r"(b), "r"(c)
+		: "cc");
+	return result;
+}
+
+/* An undefined instruction, for deliberate ends. */
+static inline __noreturn void ud2(void)
+{
+	__asm__ volatile("ud2");
+	__builtin_unreachable();
+}
+
+/* The frame pointer of the caller, where a backtrace starts. */
+static inline u64 read_rbp(void)
+{
+	u64 value;
+
+	__asm__ volatile("mov %%rbp, %0" : "=r"(value));
+	return value;
+}
+
+static inline u64 read_rsp(void)
+{
+	u64 value;
+
+	__asm__ volatile("mov %%rsp, %0" : "=r"(value));
+	return value;
+}
+
+#endif

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Not linked: compiled to assembly, from which the build makes gen/arch/x86/offsets.h. So no
+ * assembly file types an offset by hand.
+ */
+#include "arch/x86/percpu.h"
+#include "arch/x86/pt_host.h"
+#include "arch/x86/trap.h"
+
+#define DEFINE(name, value) __asm__ volatile("\n.ascii \"->" #name " %c0\"" : : "i"(value))
+#define OFFSET(NAME, type, member) DEFINE(NAME, offsetof(struct type, member))
+
+void offsets(void);
+
+void offsets(void)
+{
+	DEFINE(TRAP_FRAME_BYTES, sizeof(struct trap_frame));
+	DEFINE(BOOT_STACK_BYTES, STACK_BYTES);
+	OFFSET(PERCPU_SELF, percpu, self);
+	OFFSET(PERCPU_VCPU, percpu, vcpu);
+	OFFSET(PERCPU_STACK_TOP, percpu, stack_top);
+}

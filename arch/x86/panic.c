@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/panic.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/ipi.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/symbols.h"
+#include "arch/x86/trap.h"
+#include "arch/x86/tsc.h"
+#include "core/lib/log.h"
+
+#define STOP_WAIT_US 100000
+#define BACKTRACE_MAX 32
+#define DEPTH_MAX 2 /* a panic inside the report is reported, one inside that only halts */
+
+static u32 stopping; /* [a] 1 + index of the CPU that stops the others, 0 = nobody */
+static void (*end_hook)(void); /* [c] */
+static void (*report_hook)(u32 cpu); /* [c] */
+
+void panic_hook_set(void (*fn)(void))
+{
+	end_hook = fn;
+}
+
+void panic_report_set(void (*fn)(u32 cpu))
+{
+	report_hook = fn;
+}
+
+static __noreturn void halt(void)
+{
+	for (;;) {
+		cli();
+		hlt();
+	}
+}
+
+/* Become the one that stops the others; if another CPU was first, wait here to be stopped. */
+static void stopper_become(void)
+{
+	u32 me = cpu_index() + 1;
+
+	if (!atomic_cas_u32(&stopping, 0, me) && atomic_load_u32(&stopping) != me)
+		for (;;)
+			cpu_pause(); /* its NMI ends this */
+}
+
+void panic_nmi(const struct trap_frame *frame)
+{
+	struct percpu *cpu = this_cpu();
+	u32 stopper = atomic_load_u32(&stopping);
+
+	if (!stopper || stopper == cpu->index + 1)
+		return;
+	atomic_store_ptr(&cpu->stop_frame, frame);
+	atomic_store_u32(&cpu->is_stopped, 1);
+	halt();
+}
+
+static bool all_stopped(void)
+{
+	u32 i;
+
+	for (i = 0; i < cpus_known(); i++) {
+		struct percpu *cpu = percpu_of(i);
+
+		if (cpu != this_cpu() && atomic_load_u32(&cpu->is_online) &&
+		    !atomic_load_u32(&cpu->is_stopped))
+			return false;
+	}
+	return true;
+}
+
+void cpus_stop(void)
+{
+	u64 end = tsc_after_us(STOP_WAIT_US);
+	u32 i;
+
+	cli();
+	stopper_become();
+	for (i = 0; i < cpus_known(); i++) {
+		struct percpu *cpu = percpu_of(i);
+
+		if (cpu != this_cpu() && atomic_load_u32(&cpu->is_online) &&
+		    !atomic_load_u32(&cpu->is_stopped))
+			ipi_nmi(cpu->apic_id);
+	}
+	while (!all_stopped() && !tsc_is_past(end))
+		cpu_pause();
+	log_break_lock();
+}
+
+static void address_print(u64 address)
+{
+	u64 offset = 0;
+	const char *name = symbol_find(address, &offset);
+
+	if (name)
+		log_err("  %016llx %s+%#llx", (unsigned long long)address, name,
+			(unsigned long long)offset);
+	else
+		log_err("  %016llx", (unsigned long long)address);
+}
+
+/* A frame is the caller's RBP and the return address; frames go upwards, wherever they end. */
+void backtrace_print(u64 rip, u64 rbp)
+{
+	unsigned i;
+
+	address_print(rip);
+	for (i = 0; i < BACKTRACE_MAX; i++) {
+		u64 next, address;
+
+		if (!rbp || rbp % 8 || load64_safe((void *)rbp, &next) ||
+		    load64_safe((void *)(rbp + 8), &address) || !address)
+			return;
+		/* A call's return address may be the first byte of the next function. */
+		address_print(address - 1);
+		if (next <= rbp)
+			return;
+		rbp = next;
+	}
+}
+
+static void registers_print(const struct trap_frame *f)
+{
+#define V(r) (unsigned long long)f->r
+	log_err("rip %016llx cs %04llx rflags %08llx error %llx", V(rip), V(cs), V(rflags),
+		V(error));
+	log_err("rsp %016llx ss %04llx rbp %016llx", V(rsp), V(ss), V(rbp));
+	log_err("rax %016llx rbx %016llx rcx %016llx", V(rax), V(rbx), V(rcx));
+	log_err("rdx %016llx rsi %016llx rdi %016llx", V(rdx), V(rsi), V(rdi));
+	log_err("r8  %016llx r9  %016llx r10 %016llx", V(r8), V(r9), V(r10));
+	log_err("r11 %016llx r12 %016llx r13 %016llx", V(r11), V(r12), V(r13));
+	log_err("r14 %016llx r15 %016llx", V(r14), V(r15));
+#undef V
+}
+
+static void control_print(void)
+{
+	log_err("cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx", (unsigned long long)read_cr0(),
+		(unsigned long long)read_cr2(), (unsigned long long)read_cr3(),
+		(unsigned long long)read_cr4());
+}
+
+static void others_print(void)
+{
+	u32 i;
+
+	for (i = 0; i < cpus_known(); i++) {
+		struct percpu *cpu = percpu_of(i);
+		const struct trap_frame *frame = atomic_load_ptr(&cpu->stop_frame);
+
+		if (cpu == this_cpu() || !atomic_load_u32(&cpu->is_online))
+			continue;
+		if (!atomic_load_u32(&cpu->is_stopped)) {
+			log_err("cpu%u does not answer", i);
+			continue;
+		}
+		log_err("cpu%u was %s:", i, frame ? "here" : "in a guest");
+		if (frame) {
+			registers_print(frame);
+			backtrace_print(frame->rip, frame->rbp);
+		}
+		if (report_hook)
+			report_hook(i);
+	}
+}
+
+static void report(const struct trap_frame *frame, u64 rip, u64 rbp)
+{
+	control_print();
+	if (frame)
+		registers_print(frame);
+	log_err("cpu%u was here:", cpu_index());
+	backtrace_print(rip, rbp);
+	if (report_hook)
+		report_hook(cpu_index());
+	others_print();
+}
+
+static __noreturn void run_end(void)
+{
+	if (end_hook)
+		end_hook();
+	halt();
+}
+
+static __noreturn void panic_common(const char *text, const struct trap_frame *frame, u64 rip,
+				    u64 rbp)
+{
+	u32 depth = ++this_cpu()->panic_depth;
+
+	if (depth > DEPTH_MAX)
+		halt();
+	cpus_stop();
+	log_err("PANIC: %s", text);
+	if (depth == 1)
+		report(frame, rip, rbp);
+	else
+		backtrace_print(rip, rbp);
+	run_end();
+}
+
+void panic(const char *fmt, ...)
+{
+	char text[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	panic_common(text, NULL, (u64)__builtin_return_address(0) - 1,
+		     *(u64 *)__builtin_frame_address(0));
+}
+
+void panic_trap(const struct trap_frame *frame)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s (vector %llu)", trap_name(frame->vector),
+		 (unsigned long long)frame->vector);
+	panic_common(text, frame, frame->rip, frame->rbp);
+}

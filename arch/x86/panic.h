@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end after a bug of ours: stops every CPU, prints registers and a backtrace with names of
+ * each, then calls the end hook. From any context on any CPU, also from NMI and from inside
+ * panic() itself; waits are bounded. Guests cannot cause it: for them there is vm_kill().
+ */
+#ifndef ARCH_X86_PANIC_H
+#define ARCH_X86_PANIC_H
+
+#include "core/lib/types.h"
+
+struct trap_frame;
+
+__noreturn void panic(const char *fmt, ...) __printf(1, 2);
+
+/* The same for an exception; its registers are printed. */
+__noreturn void panic_trap(const struct trap_frame *frame);
+
+/* A condition that must hold. Stays in release builds. */
+#define ASSERT(cond)                                                                               \
+	do {                                                                                       \
+		if (unlikely(!(cond)))                                                             \
+			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);           \
+	} while (0)
+
+/* What to do after the report: end the run, stay, reset. Returns to halt. Boot CPU, once. */
+void panic_hook_set(void (*fn)(void));
+
+/* What core adds to the report of CPU `cpu`; runs on the panicking CPU. May be NULL. */
+void panic_report_set(void (*fn)(u32 cpu));
+
+/*
+ * From the NMI handler, first of all: does not return if a panic or cpus_stop() wants this CPU to
+ * stop. `frame` as for nmi_handle().
+ */
+void panic_nmi(const struct trap_frame *frame);
+
+/* Log the calls from frame pointer `rbp` on, at most 32; reads only mapped stacks. */
+void backtrace_print(u64 rip, u64 rbp);
+
+/* Stop all other CPUs by NMI and wait for them, at most 100 ms; for power-off and reset too. */
+void cpus_stop(void);
+
+#endif

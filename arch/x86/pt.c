@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/pt.h"
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/page.h"
+
+#define VA_BITS 48
+#define VA_MASK MASK(VA_BITS - 1, 0)
+#define PA_MASK MASK(51, 12)
+#define LARGE BIT(7) /* leaf above level 1, in all formats */
+
+/* Bits of host and NPT entries */
+#define H_P BIT(0)
+#define H_W BIT(1)
+#define H_U BIT(2)
+#define H_PWT BIT(3)
+#define H_PCD BIT(4)
+#define H_A BIT(5)
+#define H_D BIT(6)
+#define H_NX BIT(63)
+
+/* Bits of EPT entries */
+#define E_R BIT(0)
+#define E_W BIT(1)
+#define E_X BIT(2)
+#define E_MT_SHIFT 3
+#define E_MT_UC 0ull
+#define E_MT_WT 4ull
+#define E_MT_WB 6ull
+#define E_IPAT BIT(6)
+#define E_SUPPRESS_VE BIT(63)
+
+/* Rights are decided at the leaf, so tables grant all of them. */
+static const struct pt_format formats[] = {
+	[PT_HOST] = { .kind = PT_HOST,
+		      .empty = 0,
+		      .present = H_P,
+		      .table = H_P | H_W | H_U | H_A,
+		      .leaf = H_P | H_A,
+		      .vary = H_A | H_D },
+	[PT_EPT] = { .kind = PT_EPT,
+		     .empty = E_SUPPRESS_VE,
+		     .present = E_R | E_W | E_X,
+		     .table = E_R | E_W | E_X,
+		     .leaf = E_SUPPRESS_VE,
+		     .vary = BIT(8) | BIT(9) },
+	[PT_NPT] = { .kind = PT_NPT,
+		     .empty = 0,
+		     .present = H_P,
+		     .table = H_P | H_W | H_U | H_A,
+		     .leaf = H_P | H_U | H_A,
+		     .vary = H_A | H_D },
+};
+
+static void plain_store(u64 *entry, u64 value)
+{
+	atomic_store_u64(entry, value);
+}
+
+const struct pt_mem pt_mem_default = {
+	.alloc = page_alloc,
+	.free = page_free,
+	.store = plain_store,
+};
+
+const struct pt_format *pt_format(enum pt_kind kind)
+{
+	return &formats[kind];
+}
+
+static u64 ept_bits(u64 attr)
+{
+	u64 bits = attr & (PT_R | PT_W | PT_X); /* the same positions */
+
+	if (attr & PT_IGNORE_PAT)
+		bits |= E_IPAT;
+	if (attr & PT_UC)
+		return bits; /* memory type 0 */
+	return bits | ((attr & PT_WT) ? E_MT_WT : E_MT_WB) << E_MT_SHIFT;
+}
+
+/* Memory types by the first four PAT entries, which are the same at RESET and in the host's PAT. */
+static u64 host_bits(u64 attr)
+{
+	u64 bits = (attr & PT_X) ? 0 : H_NX;
+
+	if (attr & PT_W)
+		bits |= H_W | H_D;
+	if (attr & PT_U)
+		bits |= H_U;
+	if (attr & PT_UC)
+		bits |= H_PCD | H_PWT;
+	else if (attr & PT_WT)
+		bits |= H_PWT;
+	return bits;
+}
+
+static u64 leaf_make(const struct pt_format *f, u64 pa, u64 attr, unsigned level)
+{
+	u64 bits = f->kind == PT_EPT ? ept_bits(attr) : host_bits(attr);
+
+	return pa | f->leaf | bits | (level > 1 ? LARGE : 0);
+}
+
+static u64 ept_attr(u64 entry)
+{
+	u64 type = bits_get(entry, 5, 3);
+	u64 attr = entry & (PT_R | PT_W | PT_X);
+
+	if (entry & E_IPAT)
+		attr |= PT_IGNORE_PAT;
+	if (type == E_MT_UC)
+		attr |= PT_UC;
+	return type == E_MT_WT ? attr | PT_WT : attr;
+}
+
+static u64 host_attr(u64 entry)
+{
+	u64 attr = PT_R;
+
+	if (entry & H_W)
+		attr |= PT_W;
+	if (!(entry & H_NX))
+		attr |= PT_X;
+	if (entry & H_U)
+		attr |= PT_U;
+	if (entry & H_PCD)
+		return attr | PT_UC;
+	return (entry & H_PWT) ? attr | PT_WT : attr;
+}
+
+static u64 leaf_attr(const struct pt_format *f, u64 entry)
+{
+	return f->kind == PT_EPT ? ept_attr(entry) : host_attr(entry);
+}
+
+static bool is_present(const struct pt *pt, u64 entry)
+{
+	return entry & pt->format->present;
+}
+
+static bool is_table(const struct pt *pt, u64 entry, unsigned level)
+{
+	return level > 1 && is_present(pt, entry) && !(entry & LARGE);
+}
+
+static u64 leaf_pa(u64 entry, unsigned level)
+{
+	return entry & PA_MASK & ~(pt_level_bytes(level) - 1);
+}
+
+static u64 *table_of(u64 entry)
+{
+	return pa_to_va((hpa_t){ entry & PA_MASK });
+}
+
+static unsigned index_at(u64 va, unsigned level)
+{
+	return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) % PT_ENTRIES;
+}
+
+/* A table that nobody sees yet, so the order of these stores does not matter. */
+static u64 *table_make(struct pt *pt, u64 first, u64 step)
+{
+	u64 *table = pt->mem->alloc();
+	unsigned i;
+
+	if (!table)
+		return NULL;
+	for (i = 0; i < PT_ENTRIES; i++)
+		table[i] = first + i * step;
+	pt->nr_tables++;
+	return table;
+}
+
+/* One store makes a filled table visible; it is a release, so the contents are visible before. */
+static void table_link(struct pt *pt, u64 *entry, const u64 *table)
+{
+	pt->mem->store(entry, va_to_pa(table).v | pt->format->table);
+}
+
+static enum err entry_extend(struct pt *pt, u64 *entry)
+{
+	u64 *table = table_make(pt, pt->format->empty, 0);
+
+	if (!table)
+		return ERR_NOMEM;
+	table_link(pt, entry, table);
+	return ERR_NONE;
+}
+
+/* Replace a large leaf by a table that maps the same: no translation changes. */
+static enum err entry_split(struct pt *pt, u64 *entry, unsigned level)
+{
+	u64 old = atomic_load_u64(entry);
+	u64 first = leaf_make(pt->format, leaf_pa(old, level), leaf_attr(pt->format, old),
+			      level - 1);
+	u64 *table = table_make(pt, first, pt_level_bytes(level - 1));
+
+	if (!table)
+		return ERR_NOMEM;
+	table_link(pt, entry, table);
+	return ERR_NONE;
+}
+
+static void entry_set(struct pt *pt, u64 *entry, u64 value, bool *stale)
+{
+	u64 old = atomic_load_u64(entry);
+
+	if (is_present(pt, old) && ((old ^ value) & ~pt->format->vary))
+		*stale = true;
+	pt->mem->store(entry, value);
+}
+
+/* The entry that ends the walk for `va`: a leaf or an empty entry; its level in *level. */
+static u64 *walk(const struct pt *pt, u64 va, unsigned *level)
+{
+	u64 *entry = &pt->root[index_at(va, PT_LEVELS)];
+	u64 value = atomic_load_u64(entry);
+
+	*level = PT_LEVELS;
+	while (is_table(pt, value, *level)) {
+		--*level;
+		entry = &table_of(value)[index_at(va, *level)];
+		value = atomic_load_u64(entry);
+	}
+	return entry;
+}
+
+static bool is_range_ok(u64 va, u64 size_bytes)
+{
+	return size_bytes && size_bytes - 1 <= VA_MASK - (va & VA_MASK);
+}
+
+static bool is_attr_ok(u64 attr)
+{
+	return (attr & PT_R) && (attr & PT_MEMTYPE) != PT_MEMTYPE &&
+	       !(attr & ~(PT_RIGHTS | PT_MEMTYPE | PT_IGNORE_PAT));
+}
+
+enum err pt_init(struct pt *pt, enum pt_kind kind, const struct pt_mem *mem, unsigned max_leaf)
+{
+	if (max_leaf < 1 || max_leaf > 3)
+		return ERR_INVAL;
+	*pt = (struct pt){ .format = &formats[kind], .mem = mem, .max_leaf = max_leaf };
+	pt->root = table_make(pt, pt->format->empty, 0);
+	return pt->root ? ERR_NONE : ERR_NOMEM;
+}
+
+static void tree_free(struct pt *pt, u64 *table, unsigned level)
+{
+	unsigned i;
+
+	for (i = 0; i < PT_ENTRIES; i++)
+		if (is_table(pt, table[i], level))
+			tree_free(pt, table_of(table[i]), level - 1);
+	pt->mem->free(table);
+	pt->nr_tables--;
+}
+
+void pt_free(struct pt *pt)
+{
+	if (pt->root)
+		tree_free(pt, pt->root, PT_LEVELS);
+	pt->root = NULL;
+}
+
+hpa_t pt_root(const struct pt *pt)
+{
+	return va_to_pa(pt->root);
+}
+
+/* The largest leaf that fits at the start of a range. */
+static unsigned level_fitting(const struct pt *pt, u64 va, u64 pa, u64 size_bytes)
+{
+	unsigned level = pt->max_leaf;
+
+	while (level > 1 && (!IS_ALIGNED(va | pa, pt_level_bytes(level)) ||
+			     size_bytes < pt_level_bytes(level)))
+		level--;
+	return level;
+}
+
+/* Make the walk for `va` end at `target` or below, and store the leaf there. */
+static enum err map_one(struct pt *pt, u64 va, u64 pa, u64 attr, unsigned *target, bool *stale)
+{
+	unsigned level;
+	u64 *entry = walk(pt, va, &level);
+	enum err err = ERR_NONE;
+
+	while (!err && level > *target) {
+		if (is_present(pt, atomic_load_u64(entry)))
+			err = entry_split(pt, entry, level);
+		else
+			err = entry_extend(pt, entry);
+		entry = walk(pt, va, &level);
+	}
+	if (err)
+		return err;
+	*target = level;
+	entry_set(pt, entry, leaf_make(pt->format, pa, attr, level), stale);
+	return ERR_NONE;
+}
+
+enum err pt_map(struct pt *pt, u64 va, hpa_t pa, u64 size_bytes, u64 attr, bool *stale)
+{
+	u64 done = 0;
+
+	if (!is_attr_ok(attr) || !IS_ALIGNED(va | pa.v | size_bytes, PAGE_SIZE))
+		return ERR_INVAL;
+	if (!is_range_ok(va, size_bytes) || pa.v >= BIT(52) || size_bytes > BIT(52) - pa.v)
+		return ERR_RANGE;
+	while (done < size_bytes) {
+		unsigned level = level_fitting(pt, va + done, pa.v + done, size_bytes - done);
+		enum err err = map_one(pt, va + done, pa.v + done, attr, &level, stale);
+
+		if (err)
+			return err;
+		done += pt_level_bytes(level);
+	}
+	return ERR_NONE;
+}
+
+/*
+ * Change every present leaf of a range: to empty, or to `attr`. Leaves that stick out of the range
+ * are split until they do not.
+ */
+static enum err range_change(struct pt *pt, u64 va, u64 size_bytes, bool to_empty, u64 attr,
+			     bool *stale)
+{
+	u64 done = 0;
+
+	while (done < size_bytes) {
+		unsigned level;
+		u64 *entry = walk(pt, va + done, &level);
+		u64 old = atomic_load_u64(entry);
+		u64 span = pt_level_bytes(level);
+		u64 inside = (va + done) & (span - 1);
+
+		if (!is_present(pt, old)) {
+			done += span - inside;
+		} else if (inside || span > size_bytes - done) {
+			if (entry_split(pt, entry, level))
+				return ERR_NOMEM;
+		} else {
+			entry_set(pt, entry,
+				  to_empty ? pt->format->empty :
+					     leaf_make(pt->format, leaf_pa(old, level), attr, level),
+				  stale);
+			done += span;
+		}
+	}
+	return ERR_NONE;
+}
+
+enum err pt_unmap(struct pt *pt, u64 va, u64 size_bytes, bool *stale)
+{
+	if (!IS_ALIGNED(va | size_bytes, PAGE_SIZE))
+		return ERR_INVAL;
+	if (!is_range_ok(va, size_bytes))
+		return ERR_RANGE;
+	return range_change(pt, va, size_bytes, true, 0, stale);
+}
+
+enum err pt_protect(struct pt *pt, u64 va, u64 size_bytes, u64 attr, bool *stale)
+{
+	if (!is_attr_ok(attr) || !IS_ALIGNED(va | size_bytes, PAGE_SIZE))
+		return ERR_INVAL;
+	if (!is_range_ok(va, size_bytes))
+		return ERR_RANGE;
+	return range_change(pt, va, size_bytes, false, attr, stale);
+}
+
+struct pt_leaf pt_lookup(const struct pt *pt, u64 va)
+{
+	struct pt_leaf leaf = { .level = 0 };
+
+	/* Split between walk and load: walk again. */
+	do {
+		leaf.entry = atomic_load_u64(walk(pt, va, &leaf.level));
+	} while (is_table(pt, leaf.entry, leaf.level));
+	leaf.is_present = is_present(pt, leaf.entry);
+	if (leaf.is_present) {
+		leaf.pa.v = leaf_pa(leaf.entry, leaf.level) | (va & (pt_level_bytes(leaf.level) - 1));
+		leaf.attr = leaf_attr(pt->format, leaf.entry);
+	}
+	return leaf;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one page-table engine: 4-level tables in one of three formats (host, EPT, NPT).
+ *
+ * Promises, at every moment, also to a hardware walker that looks in between:
+ * - An entry is written by one 64-bit store, from one valid state to another.
+ * - A table is filled completely before the entry that points to it is stored.
+ * - Not present is the format's `empty` value, which in EPT has suppress-#VE set; so has every
+ *   present EPT leaf. NPT and host entries never get bit 63 from that rule: it is NX there.
+ * - A linked table stays linked until pt_free(), so no walker ever reads a freed page.
+ *
+ * Pure: it touches nothing but the tables, through struct pt_mem, so the same code runs in tests.
+ * Not locked: the owner of a struct pt serializes changes; lookups may run beside a change.
+ * Caches of translations are the caller's business: functions that can leave a stale one say so
+ * through *stale, which they set but never clear.
+ */
+#ifndef ARCH_X86_PT_H
+#define ARCH_X86_PT_H
+
+#include "arch/x86/types.h"
+#include "core/lib/err.h"
+
+/* Rights and memory type of a mapping. PT_R is needed with any other right. */
+#define PT_R BIT(0)
+#define PT_W BIT(1)
+#define PT_X BIT(2)
+#define PT_U BIT(3) /* host: user page; NPT entries are always user pages; EPT has no such thing */
+#define PT_RIGHTS (PT_R | PT_W | PT_X | PT_U)
+#define PT_WB 0u
+#define PT_WT BIT(4)
+#define PT_UC BIT(5)
+#define PT_MEMTYPE (PT_WT | PT_UC)
+#define PT_IGNORE_PAT BIT(6) /* EPT: the guest's PAT has no say */
+
+/* Levels as the manuals count them: 1 holds 4 KiB leaves, 2 may hold 2 MiB, 3 may hold 1 GiB. */
+#define PT_LEVELS 4
+#define PT_ENTRIES 512
+
+enum pt_kind { PT_HOST, PT_EPT, PT_NPT };
+
+/* What differs between the formats; one constant of each kind exists, see pt_format(). */
+struct pt_format {
+	enum pt_kind kind;
+	u64 empty; /* a not-present entry */
+	u64 present; /* present if any of these is set */
+	u64 table; /* bits of an entry that points to a table */
+	u64 leaf; /* bits that every leaf has */
+	u64 vary; /* bits that hardware may set by itself (accessed, dirty) */
+};
+
+/* Where tables come from. `alloc` returns a page of any content, or NULL. */
+struct pt_mem {
+	void *(*alloc)(void);
+	void (*free)(void *page);
+	void (*store)(u64 *entry, u64 value); /* one 64-bit store */
+};
+
+/* The page allocator and plain stores. */
+extern const struct pt_mem pt_mem_default;
+
+struct pt {
+	const struct pt_format *format; /* [c] */
+	const struct pt_mem *mem; /* [c] */
+	u64 *root; /* [c] */
+	unsigned max_leaf; /* [c] highest level at which leaves may be: 1, 2 or 3 */
+	u64 nr_tables; /* with the root */
+};
+
+/* What a lookup found. */
+struct pt_leaf {
+	hpa_t pa; /* of the byte asked for; 0 if not present */
+	u64 attr; /* PT_*; 0 if not present */
+	u64 entry; /* as it is in the table */
+	unsigned level; /* of that entry: 1, 2, 3, or 4 if even the third table is missing */
+	bool is_present;
+};
+
+const struct pt_format *pt_format(enum pt_kind kind);
+
+/* Bytes that one entry of `level` covers. */
+static inline u64 pt_level_bytes(unsigned level)
+{
+	return PAGE_SIZE << (9 * (level - 1));
+}
+
+/* An empty tree. `max_leaf`: 1, 2 (2 MiB pages), 3 (and 1 GiB). ERR_NOMEM, ERR_INVAL. */
+enum err pt_init(struct pt *pt, enum pt_kind kind, const struct pt_mem *mem,
+		 unsigned max_leaf) __must_check;
+
+/* Free all tables; nothing may use them any more. `pt` needs pt_init() again. */
+void pt_free(struct pt *pt);
+
+/* Physical address of the root, for CR3, EPTP or N_CR3. */
+hpa_t pt_root(const struct pt *pt);
+
+/*
+ * Map [va, va + size_bytes) to `pa` onwards with the largest pages that alignment and the format
+ * allow; replaces what was there. All three page aligned. `attr`: PT_*. *stale becomes true if
+ * something present changed. ERR_INVAL for bad alignment or rights, ERR_RANGE beyond what the
+ * format can address, ERR_NOMEM with a prefix of the range mapped.
+ */
+enum err pt_map(struct pt *pt, u64 va, hpa_t pa, u64 size_bytes, u64 attr,
+		bool *stale) __must_check;
+
+/*
+ * Empty [va, va + size_bytes). A large page that sticks out is split first, so this may fail with
+ * ERR_NOMEM; the rest of the range may be empty by then.
+ */
+enum err pt_unmap(struct pt *pt, u64 va, u64 size_bytes, bool *stale) __must_check;
+
+/* Change rights and memory type of what is present in the range. Errors as pt_unmap(). */
+enum err pt_protect(struct pt *pt, u64 va, u64 size_bytes, u64 attr, bool *stale) __must_check;
+
+/* Find what `va` is mapped to. Never fails. */
+struct pt_leaf pt_lookup(const struct pt *pt, u64 va);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Names of architectural bits: control registers, EFER, RFLAGS, debug registers, exceptions,
+ * page-fault errors, selectors, MSR numbers. Constants only, also for assembly files.
+ */
+#ifndef ARCH_X86_REGS_H
+#define ARCH_X86_REGS_H
+
+#ifdef __ASSEMBLER__
+#define REG_BIT(n) (1 << (n))
+#else
+#include "core/lib/bits.h"
+#define REG_BIT(n) BIT(n)
+#endif
+
+/* CR0, CR3, CR4 */
+#define CR0_PE REG_BIT(0)
+#define CR0_MP REG_BIT(1)
+#define CR0_EM REG_BIT(2)
+#define CR0_TS REG_BIT(3)
+#define CR0_ET REG_BIT(4)
+#define CR0_NE REG_BIT(5)
+#define CR0_WP REG_BIT(16)
+#define CR0_AM REG_BIT(18)
+#define CR0_NW REG_BIT(29)
+#define CR0_CD REG_BIT(30)
+#define CR0_PG REG_BIT(31)
+
+#define CR3_PCID_MASK 0xfff
+#define CR3_NO_FLUSH REG_BIT(63)
+
+#define CR4_VME REG_BIT(0)
+#define CR4_PVI REG_BIT(1)
+#define CR4_TSD REG_BIT(2)
+#define CR4_DE REG_BIT(3)
+#define CR4_PSE REG_BIT(4)
+#define CR4_PAE REG_BIT(5)
+#define CR4_MCE REG_BIT(6)
+#define CR4_PGE REG_BIT(7)
+#define CR4_PCE REG_BIT(8)
+#define CR4_OSFXSR REG_BIT(9)
+#define CR4_OSXMMEXCPT REG_BIT(10)
+#define CR4_UMIP REG_BIT(11)
+#define CR4_LA57 REG_BIT(12)
+#define CR4_VMXE REG_BIT(13)
+#define CR4_SMXE REG_BIT(14)
+#define CR4_FSGSBASE REG_BIT(16)
+#define CR4_PCIDE REG_BIT(17)
+#define CR4_OSXSAVE REG_BIT(18)
+#define CR4_SMEP REG_BIT(20)
+#define CR4_SMAP REG_BIT(21)
+#define CR4_PKE REG_BIT(22)
+#define CR4_CET REG_BIT(23)
+#define CR4_PKS REG_BIT(24)
+
+#define EFER_SCE REG_BIT(0)
+#define EFER_LME REG_BIT(8)
+#define EFER_LMA REG_BIT(10)
+#define EFER_NXE REG_BIT(11)
+#define EFER_SVME REG_BIT(12)
+#define EFER_LMSLE REG_BIT(13)
+#define EFER_FFXSR REG_BIT(14)
+#define EFER_TCE REG_BIT(15)
+
+#define RFLAGS_CF REG_BIT(0)
+#define RFLAGS_FIXED REG_BIT(1) /* always 1 */
+#define RFLAGS_PF REG_BIT(2)
+#define RFLAGS_AF REG_BIT(4)
+#define RFLAGS_ZF REG_BIT(6)
+#define RFLAGS_SF REG_BIT(7)
+#define RFLAGS_TF REG_BIT(8)
+#define RFLAGS_IF REG_BIT(9)
+#define RFLAGS_DF REG_BIT(10)
+#define RFLAGS_OF REG_BIT(11)
+#define RFLAGS_IOPL 0x3000
+#define RFLAGS_NT REG_BIT(14)
+#define RFLAGS_RF REG_BIT(16)
+#define RFLAGS_VM REG_BIT(17)
+#define RFLAGS_AC REG_BIT(18)
+#define RFLAGS_VIF REG_BIT(19)
+#define RFLAGS_VIP REG_BIT(20)
+#define RFLAGS_ID REG_BIT(21)
+
+#define XCR0_X87 REG_BIT(0)
+#define XCR0_SSE REG_BIT(1)
+#define XCR0_AVX REG_BIT(2)
+#define XCR0_BNDREGS REG_BIT(3)
+#define XCR0_BNDCSR REG_BIT(4)
+#define XCR0_OPMASK REG_BIT(5)
+#define XCR0_ZMM_HI256 REG_BIT(6)
+#define XCR0_HI16_ZMM REG_BIT(7)
+#define XCR0_PKRU REG_BIT(9)
+#define XCR0_TILECFG REG_BIT(17)
+#define XCR0_TILEDATA REG_BIT(18)
+
+/* Debug registers: bits that always read 1, and causes in DR6. */
+#define DR6_FIXED 0xffff0ff0
+#define DR6_B0 REG_BIT(0)
+#define DR6_BUSLOCK REG_BIT(11) /* active low */
+#define DR6_BD REG_BIT(13)
+#define DR6_BS REG_BIT(14)
+#define DR6_BT REG_BIT(15)
+#define DR6_RTM REG_BIT(16) /* active low */
+#define DR7_FIXED 0x400
+#define DR7_GD REG_BIT(13)
+
+/* Exception vectors */
+#define EXC_DE 0
+#define EXC_DB 1
+#define EXC_NMI 2
+#define EXC_BP 3
+#define EXC_OF 4
+#define EXC_BR 5
+#define EXC_UD 6
+#define EXC_NM 7
+#define EXC_DF 8
+#define EXC_TS 10
+#define EXC_NP 11
+#define EXC_SS 12
+#define EXC_GP 13
+#define EXC_PF 14
+#define EXC_MF 16
+#define EXC_AC 17
+#define EXC_MC 18
+#define EXC_XM 19
+#define EXC_VE 20
+#define EXC_CP 21
+#define EXC_HV 28
+#define EXC_VC 29
+#define EXC_SX 30
+
+/* Exceptions that push an error code, as a mask of vectors. */
+#define EXC_WITH_ERROR_CODE 0x60227d00
+
+/* Page-fault error code */
+#define PF_PRESENT REG_BIT(0) /* 1: rights, 0: not present */
+#define PF_WRITE REG_BIT(1)
+#define PF_USER REG_BIT(2)
+#define PF_RSVD REG_BIT(3)
+#define PF_FETCH REG_BIT(4) /* instruction fetch */
+#define PF_PK REG_BIT(5)
+#define PF_SS REG_BIT(6)
+
+/* Selectors of the host's GDT; the data selector is needed by nobody but SS after a fault. */
+#define SEL_NULL 0x00
+#define SEL_CODE 0x08
+#define SEL_DATA 0x10
+#define SEL_TSS 0x18 /* 16 bytes */
+
+/* Host interrupt vectors. The upper nibble is the priority class. */
+#define IRQ_FIRST 0x20
+#define IRQ_TIMER 0xf0
+#define IRQ_KICK 0xf1 /* leave the guest; means nothing more */
+#define IRQ_WAKE 0xf2 /* leave HLT */
+#define IRQ_POSTED 0xf3 /* posted-interrupt notification */
+#define IRQ_CALL 0xf4 /* run the function in the per-CPU mail box */
+#define IRQ_SPURIOUS 0xff
+
+/* MSR numbers: MSR_<name> for each line of msrs.def. */
+#ifndef __ASSEMBLER__
+enum msr {
+#define MSR(name, number) MSR_##name = (number),
+#define MSR_RANGE(name, first, last) MSR_##name = (first), MSR_##name##_LAST = (last),
+#include "arch/x86/msrs.def"
+#undef MSR
+#undef MSR_RANGE
+};
+#else
+#define MSR_EFER 0xc0000080
+#define MSR_GS_BASE 0xc0000101
+#endif
+
+/* IA32_APIC_BASE */
+#define APIC_BASE_BSP REG_BIT(8)
+#define APIC_BASE_EXTD REG_BIT(10)
+#define APIC_BASE_EN REG_BIT(11)
+
+/* IA32_FEATURE_CONTROL */
+#define FEATURE_CONTROL_LOCK REG_BIT(0)
+#define FEATURE_CONTROL_VMX_SMX REG_BIT(1)
+#define FEATURE_CONTROL_VMX REG_BIT(2)
+
+/* AMD VM_CR */
+#define VM_CR_DPD REG_BIT(0)
+#define VM_CR_R_INIT REG_BIT(1)
+#define VM_CR_DIS_A20M REG_BIT(2)
+#define VM_CR_LOCK REG_BIT(3)
+#define VM_CR_SVMDIS REG_BIT(4)
+
+/* IA32_PAT memory types, and the value that RESET and Lamina use: WB WT UC- UC, twice. */
+#define PAT_UC 0
+#define PAT_WC 1
+#define PAT_WT 4
+#define PAT_WP 5
+#define PAT_WB 6
+#define PAT_UC_MINUS 7
+#define PAT_RESET 0x0007040600070406
+
+#endif

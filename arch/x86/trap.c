@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/trap.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/atomic.h"
+#include "arch/x86/panic.h"
+#include "arch/x86/percpu.h"
+
+/* One line of the exception table, as EX_TABLE() in insn.h writes it. */
+struct ex_entry {
+	s32 from;
+	s32 to;
+};
+
+extern const struct ex_entry ex_table_start[];
+extern const struct ex_entry ex_table_end[];
+
+static void (*irq_handlers[256])(void); /* [a] */
+static void (*nmi_handler)(const struct trap_frame *frame); /* [a] */
+
+static const char *const names[32] = {
+	[EXC_DE] = "divide error",
+	[EXC_DB] = "debug exception",
+	[EXC_NMI] = "NMI",
+	[EXC_BP] = "breakpoint",
+	[EXC_OF] = "overflow",
+	[EXC_BR] = "bound range exceeded",
+	[EXC_UD] = "invalid opcode",
+	[EXC_NM] = "device not available",
+	[EXC_DF] = "double fault",
+	[EXC_TS] = "invalid TSS",
+	[EXC_NP] = "segment not present",
+	[EXC_SS] = "stack fault",
+	[EXC_GP] = "general protection fault",
+	[EXC_PF] = "page fault",
+	[EXC_MF] = "x87 error",
+	[EXC_AC] = "alignment check",
+	[EXC_MC] = "machine check",
+	[EXC_XM] = "SIMD error",
+	[EXC_VE] = "virtualization exception",
+	[EXC_CP] = "control protection exception",
+	[EXC_HV] = "hypervisor injection exception",
+	[EXC_VC] = "VMM communication exception",
+	[EXC_SX] = "security exception",
+};
+
+const char *trap_name(u64 vector)
+{
+	if (vector < ARRAY_SIZE(names) && names[vector])
+		return names[vector];
+	return "unknown exception";
+}
+
+void irq_handler_set(u8 vector, void (*fn)(void))
+{
+	ASSERT(vector >= IRQ_FIRST && vector != IRQ_SPURIOUS);
+	atomic_store_ptr(&irq_handlers[vector], fn);
+}
+
+void irq_dispatch(u8 vector)
+{
+	struct percpu *cpu = this_cpu();
+	void (*fn)(void) = atomic_load_ptr(&irq_handlers[vector]);
+
+	cpu->irqs[vector]++;
+	if (vector == IRQ_SPURIOUS)
+		return; /* not in service: nothing to end */
+	if (fn)
+		fn();
+	else
+		cpu->stray_irqs++;
+	apic_eoi();
+}
+
+void nmi_handler_set(void (*fn)(const struct trap_frame *frame))
+{
+	atomic_store_ptr(&nmi_handler, fn);
+}
+
+void nmi_handle(const struct trap_frame *frame)
+{
+	void (*fn)(const struct trap_frame *) = atomic_load_ptr(&nmi_handler);
+
+	this_cpu()->nmis++;
+	panic_nmi(frame);
+	if (fn)
+		fn(frame);
+}
+
+/* Continue at the fix-up of the faulting instruction, if it has one. */
+static bool fix_up(struct trap_frame *frame)
+{
+	u64 count = ((u64)ex_table_end - (u64)ex_table_start) / sizeof(struct ex_entry);
+	u64 i;
+
+	for (i = 0; i < count; i++) {
+		const struct ex_entry *e = &ex_table_start[i];
+
+		if ((u64)&e->from + (u64)(s64)e->from == frame->rip) {
+			frame->rip = (u64)&e->to + (u64)(s64)e->to;
+			return true;
+		}
+	}
+	return false;
+}
+
+void trap_handle(struct trap_frame *frame)
+{
+	if (frame->vector >= IRQ_FIRST)
+		irq_dispatch((u8)frame->vector);
+	else if (frame->vector == EXC_NMI)
+		nmi_handle(frame);
+	else if (frame->vector == EXC_DF || frame->vector == EXC_MC || !fix_up(frame))
+		panic_trap(frame);
+}

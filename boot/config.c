@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/config.h"
+
+#define MAX_KEYS 16
+#define MEMORY_UNIT_BYTES (UINT64_C(2) << 20)
+#define MEMORY_MAX_BYTES (UINT64_C(4096) << 30)
+
+/* What kind of value a key takes; each has one set_ function below. */
+enum key_kind {
+	KEY_FLAG,
+	KEY_CHOICE,
+	KEY_CPUS,
+	KEY_MEMORY,
+	KEY_NAME,
+	KEY_CMDLINE,
+	KEY_KERNEL,
+	KEY_INITRD,
+	KEY_MODULES,
+	KEY_ESCAPE,
+};
+
+struct key {
+	const char *name;
+	enum key_kind kind;
+	uint32_t offset; /* of the uint32_t that a flag, choice or escape goes to */
+	const char *choices; /* separated by '|', in the order of their enum */
+	bool is_required;
+};
+
+#define LAMINA(member) offsetof(struct lamina_config, member)
+#define VM(member) offsetof(struct vm_config, member)
+
+static const struct key lamina_keys[] = {
+	{ "on_end", KEY_CHOICE, LAMINA(on_end), "poweroff|reset|stay", false },
+	{ "debug_exit", KEY_FLAG, LAMINA(debug_exit), NULL, false },
+	{ "log_level", KEY_CHOICE, LAMINA(log_level), "error|warn|info|debug", false },
+	{ "escape", KEY_ESCAPE, LAMINA(escape), NULL, false },
+	{ NULL, 0, 0, NULL, false },
+};
+
+static const struct key vm_keys[] = {
+	{ "name", KEY_NAME, 0, NULL, true },
+	{ "cpus", KEY_CPUS, 0, NULL, false },
+	{ "memory", KEY_MEMORY, 0, NULL, true },
+	{ "kernel", KEY_KERNEL, 0, NULL, true },
+	{ "initrd", KEY_INITRD, 0, NULL, false },
+	{ "modules", KEY_MODULES, 0, NULL, false },
+	{ "cmdline", KEY_CMDLINE, 0, NULL, false },
+	{ "testdev", KEY_FLAG, VM(testdev), NULL, false },
+	{ "on_reset", KEY_CHOICE, VM(on_reset), "restart|end", false },
+	{ "on_crash", KEY_CHOICE, VM(on_crash), "restart|end", false },
+	{ NULL, 0, 0, NULL, false },
+};
+_Static_assert(sizeof(vm_keys) / sizeof(vm_keys[0]) <= MAX_KEYS, "raise MAX_KEYS");
+
+struct reader {
+	struct toml toml;
+	struct lamina_config *out;
+	struct vm_config *vm; /* the [[vm]] being read */
+	const struct key *keys; /* of the table being read, NULL before the first */
+	const char *table; /* its name for messages */
+	uint32_t table_line;
+	uint32_t lamina_line; /* of the [lamina] header, 0 = none yet */
+	uint32_t name_line[BOOT_MAX_VMS];
+	uint32_t key_line[MAX_KEYS]; /* where each key of this table was given, 0 = not yet */
+};
+
+/* Record an error about the value of the current key. */
+__attribute__((format(printf, 2, 3))) static bool fail_value(struct reader *r, const char *fmt, ...)
+{
+	struct toml *t = &r->toml;
+	va_list ap;
+
+	va_start(ap, fmt);
+	toml_vfail(t, t->value.line, t->value.column, t->key, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+/* Record an error about the current key or header itself. */
+__attribute__((format(printf, 2, 3))) static bool fail_key(struct reader *r, const char *fmt, ...)
+{
+	struct toml *t = &r->toml;
+	va_list ap;
+
+	va_start(ap, fmt);
+	toml_vfail(t, t->key_line, t->key_column, t->key, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool want_type(struct reader *r, enum toml_type type)
+{
+	if (r->toml.value.type == type)
+		return true;
+	return fail_value(r, "must be %s, not %s", toml_type_name(type),
+			  toml_type_name(r->toml.value.type));
+}
+
+/* The only string, or string `i` of an array. */
+static const char *value_string(const struct reader *r, uint32_t i)
+{
+	return r->toml.value.string + r->toml.value.item[i];
+}
+
+/* ---- lists in messages ---- */
+
+static size_t append(char *out, size_t pos, size_t out_bytes, const char *text, size_t text_len)
+{
+	for (size_t i = 0; i < text_len && pos + 1 < out_bytes; i++)
+		out[pos++] = text[i];
+	out[pos] = 0;
+	return pos;
+}
+
+/* Turn a|b into "a", "b". */
+static void list_choices(const char *choices, char *out, size_t out_bytes)
+{
+	size_t pos = append(out, 0, out_bytes, "\"", 1);
+
+	for (; *choices; choices++) {
+		if (*choices == '|')
+			pos = append(out, pos, out_bytes, "\", \"", 4);
+		else
+			pos = append(out, pos, out_bytes, choices, 1);
+	}
+	append(out, pos, out_bytes, "\"", 1);
+}
+
+static void list_keys(const struct key *keys, char *out, size_t out_bytes)
+{
+	size_t pos = append(out, 0, out_bytes, "", 0);
+
+	for (const struct key *k = keys; k->name; k++) {
+		if (k != keys)
+			pos = append(out, pos, out_bytes, ", ", 2);
+		pos = append(out, pos, out_bytes, k->name, text_bytes(k->name));
+	}
+}
+
+/* ---- values ---- */
+
+/* Copy string `i` of the value, at most `out_bytes` with its NUL, printable characters only. */
+static bool copy_string(struct reader *r, uint32_t i, char *out, size_t out_bytes)
+{
+	const char *s = value_string(r, i);
+	size_t n = text_bytes(s);
+
+	if (n >= out_bytes)
+		return fail_value(r, "longer than the limit of %u bytes",
+				  (uint32_t)(out_bytes - 1));
+	for (size_t k = 0; k <= n; k++) {
+		if (k < n && ((unsigned char)s[k] < 0x20 || s[k] == 0x7f))
+			return fail_value(r, "control characters are not allowed");
+		out[k] = s[k];
+	}
+	return true;
+}
+
+static bool set_flag(struct reader *r, uint32_t *out)
+{
+	if (!want_type(r, TOML_BOOLEAN))
+		return false;
+	*out = r->toml.value.boolean;
+	return true;
+}
+
+/* Whether `word` is the alternative at the start of `choices`. */
+static bool choice_matches(const char *choices, const char *word)
+{
+	while (*word && *word == *choices) {
+		word++;
+		choices++;
+	}
+	return !*word && (!*choices || *choices == '|');
+}
+
+static bool set_choice(struct reader *r, const char *choices, uint32_t *out)
+{
+	char allowed[64];
+	uint32_t index = 0;
+
+	if (!want_type(r, TOML_STRING))
+		return false;
+	for (const char *c = choices; *c; c++) {
+		if ((c == choices || c[-1] == '|') && choice_matches(c, value_string(r, 0))) {
+			*out = index;
+			return true;
+		}
+		index += *c == '|';
+	}
+	list_choices(choices, allowed, sizeof(allowed));
+	return fail_value(r, "must be one of %s", allowed);
+}
+
+static bool set_cpus(struct reader *r)
+{
+	const struct toml_value *v = &r->toml.value;
+
+	if (!want_type(r, TOML_INTEGER))
+		return false;
+	if (v->is_negative || v->integer < 1 || v->integer > BOOT_MAX_CPUS)
+		return fail_value(r, "must be from 1 to %u", (uint32_t)BOOT_MAX_CPUS);
+	r->vm->cpus = (uint32_t)v->integer;
+	r->vm->cpus_line = v->line;
+	return true;
+}
+
+static unsigned int unit_shift(char unit)
+{
+	switch (unit) {
+	case 'K':
+		return 10;
+	case 'M':
+		return 20;
+	case 'G':
+		return 30;
+	default:
+		return 0;
+	}
+}
+
+/* Turn "256M" into bytes; false where it is no such text. Too large gives UINT64_MAX. */
+static bool parse_size(const char *s, uint64_t *out_bytes)
+{
+	uint64_t n = 0;
+	unsigned int shift;
+	size_t i = 0;
+
+	for (; s[i] >= '0' && s[i] <= '9'; i++) {
+		if (__builtin_mul_overflow(n, (uint64_t)10, &n) ||
+		    __builtin_add_overflow(n, (uint64_t)(s[i] - '0'), &n))
+			n = UINT64_MAX;
+	}
+	shift = unit_shift(s[i]);
+	if (!i || !shift || s[i + 1])
+		return false;
+	*out_bytes = n > UINT64_MAX >> shift ? UINT64_MAX : n << shift;
+	return true;
+}
+
+static bool set_memory(struct reader *r)
+{
+	uint64_t bytes;
+
+	if (r->toml.value.type != TOML_STRING || !parse_size(value_string(r, 0), &bytes))
+		return fail_value(r, "must be a whole number with K, M or G in quotes, "
+				     "as in \"256M\"");
+	if (bytes < MEMORY_UNIT_BYTES)
+		return fail_value(r, "must be at least 2M");
+	if (bytes > MEMORY_MAX_BYTES)
+		return fail_value(r, "must be at most 4096G");
+	if (bytes % MEMORY_UNIT_BYTES)
+		return fail_value(r, "must be a multiple of 2M");
+	r->vm->memory_bytes = bytes;
+	r->vm->memory_line = r->toml.value.line;
+	return true;
+}
+
+static bool is_name_char(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '-';
+}
+
+static bool set_name(struct reader *r)
+{
+	uint32_t me = r->out->nr_vms - 1;
+
+	if (!want_type(r, TOML_STRING) || !copy_string(r, 0, r->vm->name, sizeof(r->vm->name)))
+		return false;
+	if (!r->vm->name[0])
+		return fail_value(r, "must not be empty");
+	for (const char *c = r->vm->name; *c; c++) {
+		if (!is_name_char(*c))
+			return fail_value(r, "only letters, digits, '.', '_' and '-' are allowed");
+	}
+	for (uint32_t i = 0; i < me; i++) {
+		if (text_equal(r->out->vm[i].name, r->vm->name))
+			return fail_value(r, "the VM of line %u has this name already",
+					  r->name_line[i]);
+	}
+	r->name_line[me] = r->toml.key_line;
+	return true;
+}
+
+static bool set_cmdline(struct reader *r)
+{
+	return want_type(r, TOML_STRING) &&
+	       copy_string(r, 0, r->vm->cmdline, sizeof(r->vm->cmdline));
+}
+
+static bool set_path(struct reader *r, uint32_t i, struct boot_file *file)
+{
+	if (!copy_string(r, i, file->path, sizeof(file->path)))
+		return false;
+	if (!file->path[0])
+		return fail_value(r, "a path must not be empty");
+	file->line = r->toml.key_line;
+	return true;
+}
+
+/* Modules come from `initrd` or from `modules`, but not from both. */
+static bool want_first_modules(struct reader *r, const char *other)
+{
+	for (uint32_t i = 0; r->keys[i].name; i++) {
+		if (r->key_line[i] && text_equal(r->keys[i].name, other))
+			return fail_key(r, "cannot be combined with \"%s\" of line %u", other,
+					r->key_line[i]);
+	}
+	return true;
+}
+
+static bool set_initrd(struct reader *r)
+{
+	if (!want_first_modules(r, "modules") || !want_type(r, TOML_STRING))
+		return false;
+	r->vm->nr_modules = 1;
+	return set_path(r, 0, &r->vm->modules[0]);
+}
+
+static bool set_modules(struct reader *r)
+{
+	uint32_t n = r->toml.value.nr_items;
+
+	if (!want_first_modules(r, "initrd") || !want_type(r, TOML_ARRAY))
+		return false;
+	if (n > BOOT_MAX_MODULES)
+		return fail_value(r, "more than %u modules", (uint32_t)BOOT_MAX_MODULES);
+	r->vm->nr_modules = n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!set_path(r, i, &r->vm->modules[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Keys that a terminal user could not do without (Tab, Enter, line feed) are no escape keys, nor is
+ * Ctrl-[, which begins every arrow key.
+ */
+static bool is_escape_letter(char c)
+{
+	return c == ']' || c == '\\' || c == '^' || c == '_' ||
+	       (c >= 'a' && c <= 'z' && c != 'i' && c != 'j' && c != 'm');
+}
+
+static bool set_escape(struct reader *r, uint32_t *out)
+{
+	static const char prefix[] = "ctrl-";
+	const char *s;
+	size_t i = 0;
+
+	if (!want_type(r, TOML_STRING))
+		return false;
+	s = value_string(r, 0);
+	while (prefix[i] && s[i] == prefix[i])
+		i++;
+	if (prefix[i] || !is_escape_letter(s[i]) || s[i + 1])
+		return fail_value(r, "must be \"ctrl-\" and one of ] \\ ^ _ a to z "
+				     "(but not i, j, m), as in \"ctrl-]\"");
+	*out = (uint32_t)s[i] & 0x1f;
+	return true;
+}
+
+/* ---- keys and tables ---- */
+
+static bool set_key(struct reader *r, const struct key *k)
+{
+	char *base = r->keys == vm_keys ? (char *)r->vm : (char *)r->out;
+	uint32_t *number = (uint32_t *)(void *)(base + k->offset);
+
+	switch (k->kind) {
+	case KEY_FLAG:
+		return set_flag(r, number);
+	case KEY_CHOICE:
+		return set_choice(r, k->choices, number);
+	case KEY_ESCAPE:
+		return set_escape(r, number);
+	case KEY_CPUS:
+		return set_cpus(r);
+	case KEY_MEMORY:
+		return set_memory(r);
+	case KEY_NAME:
+		return set_name(r);
+	case KEY_CMDLINE:
+		return set_cmdline(r);
+	case KEY_KERNEL:
+		return want_type(r, TOML_STRING) && set_path(r, 0, &r->vm->kernel);
+	case KEY_INITRD:
+		return set_initrd(r);
+	case KEY_MODULES:
+		return set_modules(r);
+	}
+	return false;
+}
+
+static bool read_pair(struct reader *r)
+{
+	char allowed[128];
+	uint32_t i = 0;
+
+	if (!r->keys)
+		return fail_key(r, "keys stand below a table; tables: [lamina], [[vm]]");
+	while (r->keys[i].name && !text_equal(r->keys[i].name, r->toml.key))
+		i++;
+	if (!r->keys[i].name) {
+		list_keys(r->keys, allowed, sizeof(allowed));
+		return fail_key(r, "unknown key in %s; allowed: %s", r->table, allowed);
+	}
+	if (r->key_line[i])
+		return fail_key(r, "given twice, first in line %u", r->key_line[i]);
+	if (!set_key(r, &r->keys[i]))
+		return false;
+	r->key_line[i] = r->toml.key_line;
+	return true;
+}
+
+/* Check what can only be known at the end of a table. */
+static bool end_table(struct reader *r)
+{
+	for (uint32_t i = 0; r->keys && r->keys[i].name; i++) {
+		if (r->keys[i].is_required && !r->key_line[i])
+			return toml_fail(&r->toml, r->table_line, 1, r->keys[i].name,
+					 "missing in this %s", r->table);
+	}
+	return true;
+}
+
+static void begin_table(struct reader *r, const struct key *keys, const char *name)
+{
+	r->keys = keys;
+	r->table = name;
+	r->table_line = r->toml.key_line;
+	for (uint32_t i = 0; i < MAX_KEYS; i++)
+		r->key_line[i] = 0;
+}
+
+static bool begin_lamina(struct reader *r)
+{
+	if (r->lamina_line)
+		return fail_key(r, "[lamina] given twice, first in line %u", r->lamina_line);
+	begin_table(r, lamina_keys, "[lamina]");
+	r->lamina_line = r->table_line;
+	return true;
+}
+
+static bool begin_vm(struct reader *r)
+{
+	if (r->out->nr_vms == BOOT_MAX_VMS)
+		return fail_key(r, "more than %u VMs", (uint32_t)BOOT_MAX_VMS);
+	begin_table(r, vm_keys, "[[vm]]");
+	r->vm = &r->out->vm[r->out->nr_vms++];
+	r->vm->cpus = 1;
+	r->vm->on_reset = CONFIG_RESTART;
+	r->vm->on_crash = CONFIG_END;
+	return true;
+}
+
+static bool read_header(struct reader *r, bool is_item)
+{
+	if (!end_table(r))
+		return false;
+	if (text_equal(r->toml.key, "lamina"))
+		return is_item ? fail_key(r, "write [lamina], there is only one") :
+				 begin_lamina(r);
+	if (text_equal(r->toml.key, "vm"))
+		return is_item ? begin_vm(r) : fail_key(r, "write [[vm]], one for each VM");
+	return fail_key(r, "unknown table; tables: [lamina], [[vm]]");
+}
+
+static bool read_end(struct reader *r)
+{
+	if (!end_table(r))
+		return false;
+	if (!r->out->nr_vms)
+		return toml_fail(&r->toml, r->toml.line, 1, "vm",
+				 "no [[vm]] table: there is nothing to run");
+	return true;
+}
+
+static bool read_all(struct reader *r)
+{
+	for (;;) {
+		switch (toml_next(&r->toml)) {
+		case TOML_PAIR:
+			if (!read_pair(r))
+				return false;
+			break;
+		case TOML_TABLE:
+			if (!read_header(r, false))
+				return false;
+			break;
+		case TOML_TABLE_ITEM:
+			if (!read_header(r, true))
+				return false;
+			break;
+		case TOML_END:
+			return read_end(r);
+		case TOML_FAIL:
+			return false;
+		}
+	}
+}
+
+bool config_parse(const char *text, size_t size_bytes, struct lamina_config *out,
+		  struct toml_error *error)
+{
+	struct reader r;
+
+	__builtin_memset(out, 0, sizeof(*out));
+	out->log_level = CONFIG_LOG_INFO;
+	out->escape = ']' & 0x1f;
+	r.out = out;
+	r.vm = NULL;
+	r.keys = NULL;
+	r.table = "";
+	r.table_line = 0;
+	r.lamina_line = 0;
+	return toml_open(&r.toml, text, size_bytes, error) && read_all(&r);
+}

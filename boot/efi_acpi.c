@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi_acpi.h"
+
+#include "boot/efi_mem.h"
+
+/* ACPI specification, "Root System Description Pointer". */
+#define RSDP_V1_BYTES 20
+#define RSDP_REVISION_OFFSET 15
+#define RSDP_RSDT_OFFSET 16
+#define RSDP_XSDT_OFFSET 24
+#define TABLE_MAX_BYTES (1u << 20)
+
+static UINT64 read_le(const UINT8 *from, UINTN width_bytes)
+{
+	UINT64 value = 0;
+
+	for (UINTN i = width_bytes; i > 0; i--)
+		value = value << 8 | from[i - 1];
+	return value;
+}
+
+static BOOLEAN sum_is_zero(const void *from, UINTN bytes)
+{
+	const UINT8 *p = from;
+	UINT8 sum = 0;
+
+	for (UINTN i = 0; i < bytes; i++)
+		sum = (UINT8)(sum + p[i]);
+	return sum == 0;
+}
+
+static BOOLEAN has_signature(const void *p, const char *signature, UINTN chars)
+{
+	return CompareMem((void *)p, (void *)signature, chars) == 0;
+}
+
+UINT64 acpi_rsdp(void)
+{
+	EFI_GUID acpi2 = ACPI_20_TABLE_GUID, acpi1 = ACPI_TABLE_GUID;
+	void *rsdp = NULL;
+
+	if (EFI_ERROR(LibGetSystemConfigurationTable(&acpi2, &rsdp)) &&
+	    EFI_ERROR(LibGetSystemConfigurationTable(&acpi1, &rsdp)))
+		return 0;
+	if (!rsdp || !has_signature(rsdp, "RSD PTR ", 8) || !sum_is_zero(rsdp, RSDP_V1_BYTES))
+		return 0;
+	return (UINT64)(UINTN)rsdp;
+}
+
+static const struct acpi_header *valid_table(UINT64 hpa)
+{
+	const struct acpi_header *t = phys_ptr(hpa);
+
+	if (!hpa || t->length_bytes < sizeof(*t) || t->length_bytes > TABLE_MAX_BYTES ||
+	    !sum_is_zero(t, t->length_bytes))
+		return NULL;
+	return t;
+}
+
+/* Search the root table, whose entries have 4 or 8 bytes. */
+static const struct acpi_header *search(const struct acpi_header *root, UINTN entry_bytes,
+					const char *signature)
+{
+	const UINT8 *entries = (const UINT8 *)(root + 1);
+	UINTN n = (root->length_bytes - sizeof(*root)) / entry_bytes;
+	const struct acpi_header *t;
+
+	for (UINTN i = 0; i < n; i++) {
+		t = valid_table(read_le(entries + i * entry_bytes, entry_bytes));
+		if (t && has_signature(t->signature, signature, 4))
+			return t;
+	}
+	return NULL;
+}
+
+const struct acpi_header *acpi_table(UINT64 rsdp, const char *signature)
+{
+	const UINT8 *p = phys_ptr(rsdp);
+	const struct acpi_header *root = NULL;
+
+	if (!rsdp)
+		return NULL;
+	if (p[RSDP_REVISION_OFFSET] >= 2)
+		root = valid_table(read_le(p + RSDP_XSDT_OFFSET, 8));
+	if (root)
+		return search(root, 8, signature);
+	root = valid_table(read_le(p + RSDP_RSDT_OFFSET, 4));
+	return root ? search(root, 4, signature) : NULL;
+}

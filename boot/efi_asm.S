@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+	.text
+
+	.globl asm_in8
+	.hidden asm_in8
+asm_in8:
+	movl %edi, %edx
+	xorl %eax, %eax
+	inb %dx, %al
+	ret
+
+	.globl asm_out8
+	.hidden asm_out8
+asm_out8:
+	movl %edi, %edx
+	movl %esi, %eax
+	outb %al, %dx
+	ret
+
+	.globl asm_rdmsr
+	.hidden asm_rdmsr
+asm_rdmsr:
+	movl %edi, %ecx
+	rdmsr
+	shlq $32, %rdx
+	orq %rdx, %rax
+	ret
+
+	.globl asm_read_cr4
+	.hidden asm_read_cr4
+asm_read_cr4:
+	movq %cr4, %rax
+	ret
+
+/*
+ * RDI = root table, RSI = entry, RDX = stack, RCX = bootinfo. NXE must be set before the tables
+ * with NX bits are loaded; clearing PGE drops the firmware's global translations.
+ */
+	.globl asm_jump, asm_jump_start, asm_jump_end
+	.hidden asm_jump, asm_jump_start, asm_jump_end
+	.balign 64
+asm_jump_start:
+asm_jump:
+	cli
+	cld
+	movq %rdx, %r8
+	movq %rcx, %r9
+
+	movl $0xc0000080, %ecx /* EFER */
+	rdmsr
+	btsl $11, %eax /* NXE */
+	wrmsr
+
+	movq %cr4, %rax
+	btrq $7, %rax /* PGE */
+	btsq $5, %rax /* PAE */
+	movq %rax, %cr4
+	movq %cr0, %rax
+	btsq $16, %rax /* WP */
+	movq %rax, %cr0
+
+	movq %rdi, %cr3
+	leaq -8(%r8), %rsp /* as if called: RSP + 8 is a multiple of 16 */
+	movq %r9, %rdi
+	xorl %ebp, %ebp
+	jmp *%rsi
+asm_jump_end:
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the user sees of the loader: checkpoints, progress, errors. Everything goes to the UEFI text
+ * output, and to a 16550 at the legacy port where there is one and the firmware does not echo its
+ * text output there already. Only before ExitBootServices.
+ */
+#ifndef BOOT_EFI_CONSOLE_H
+#define BOOT_EFI_CONSOLE_H
+
+#include <efi.h>
+#include <efilib.h>
+
+/* The errors of errors.def. */
+enum loader_error {
+#define ERROR(id, name, status, hint) id,
+#include "boot/errors.def"
+#undef ERROR
+};
+
+/* Find the consoles. First of all calls. */
+void console_open(void);
+
+/* Print by gnu-efi's format (%a is a char string, %s a CHAR16 string, %ld 64 bits). */
+void console_print(const CHAR16 *fmt, ...);
+
+/* Print the line of checkpoint `code` and keep it for errors. */
+void console_checkpoint(UINT32 code, const char *what);
+
+/* The last code given to console_checkpoint(). */
+UINT32 console_last_checkpoint(void);
+
+/*
+ * Print a named error, its details by gnu-efi's format, and its hint. Returns the status for the
+ * firmware, never EFI_SUCCESS.
+ */
+EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...);
+
+/* Give the user time to read: until a key is pressed, at most `seconds`. */
+void console_wait(UINTN seconds);
+
+#endif

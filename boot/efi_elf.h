@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Loads the core's ELF64 file, which is part of the loader, into memory of its own.
+ */
+#ifndef BOOT_EFI_ELF_H
+#define BOOT_EFI_ELF_H
+
+#include <efi.h>
+#include <efilib.h>
+
+#include "boot/bootinfo.h"
+
+/*
+ * Load all segments, contiguous from CORE_VIRT_BASE on, and copy the symbol table. Fills info->image,
+ * segments and symbols; `entry_virt` is where to jump to. Prints E-CORE or E-NOMEM on failure.
+ */
+EFI_STATUS elf_load_core(struct bootinfo *info, UINT64 *entry_virt);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loader's steps in order. Each begins with a checkpoint, printed as "L01 ..." and kept in
+ * bootinfo; a stop names the last one. Up to the last step an error goes back to the firmware with
+ * a message and a status, and nothing stays changed.
+ */
+#include <efi.h>
+#include <efilib.h>
+
+#include "boot/bootinfo.h"
+#include "boot/efi_acpi.h"
+#include "boot/efi_asm.h"
+#include "boot/efi_check.h"
+#include "boot/efi_config.h"
+#include "boot/efi_console.h"
+#include "boot/efi_cpu.h"
+#include "boot/efi_elf.h"
+#include "boot/efi_file.h"
+#include "boot/efi_mem.h"
+#include "boot/efi_paging.h"
+#include "boot/efi_probe.h"
+
+/* The README lists these codes: keep both in step. */
+enum checkpoint {
+	CP_START = 1,
+	CP_CPU,
+	CP_CONFIG,
+	CP_MACHINE,
+	CP_FILES,
+	CP_MEMORY,
+	CP_CORE,
+	CP_TABLES,
+	CP_EXIT,
+	CP_JUMP,
+};
+
+#define STACK_BYTES (UINT64_C(16) << 10)
+#define TRAMPOLINE_LIMIT (UINT64_C(1) << 20)
+#define ERROR_WAIT_SECONDS 10
+
+static EFI_STATUS bootinfo_create(struct bootinfo **out)
+{
+	UINT64 hpa;
+	EFI_STATUS status = mem_alloc(sizeof(**out), 0, L"bootinfo", &hpa);
+
+	if (EFI_ERROR(status))
+		return status;
+	*out = phys_ptr(hpa);
+	(*out)->magic = BOOTINFO_MAGIC;
+	(*out)->version = BOOTINFO_VERSION;
+	(*out)->size_bytes = sizeof(**out);
+	(*out)->start_tsc = probe_tsc();
+	(*out)->efi_system_table = (UINT64)(UINTN)ST;
+	return EFI_SUCCESS;
+}
+
+/* Gather what the firmware knows, then hold it against the configuration. */
+static EFI_STATUS machine_probe(struct bootinfo *info)
+{
+	console_checkpoint(CP_MACHINE, "look at the machine");
+	info->rsdp = acpi_rsdp();
+	cpu_list(info);
+	probe_framebuffer(info);
+	probe_time(info);
+	probe_entropy(info);
+	console_print(L"(lamina)     %d CPUs, ACPI %a, screen %dx%d, TSC %ld MHz\r\n",
+		      info->nr_cpus, info->rsdp ? "found" : "absent",
+		      info->framebuffer.width_pixels, info->framebuffer.height_pixels,
+		      info->tsc_hz / 1000000);
+	return check_cpus(info, config_path());
+}
+
+static EFI_STATUS config_step(EFI_HANDLE image, struct bootinfo *info)
+{
+	EFI_STATUS status;
+
+	console_checkpoint(CP_CONFIG, "read the configuration");
+	status = config_read_options(image, info);
+	if (!EFI_ERROR(status))
+		status = file_open_volume(image);
+	if (!EFI_ERROR(status))
+		status = config_read(info);
+	return status;
+}
+
+static EFI_STATUS files_step(struct bootinfo *info)
+{
+	EFI_STATUS status;
+
+	console_checkpoint(CP_FILES, "load the VMs' files");
+	status = config_load_files(info);
+	if (EFI_ERROR(status))
+		return status;
+	console_checkpoint(CP_MEMORY, "count memory");
+	return check_memory(info, config_path());
+}
+
+/* The core's image, its first stack, and a page where other CPUs can start in real mode. */
+static EFI_STATUS core_step(struct bootinfo *info, UINT64 *entry_virt)
+{
+	EFI_STATUS status;
+
+	console_checkpoint(CP_CORE, "load the core");
+	status = elf_load_core(info, entry_virt);
+	if (EFI_ERROR(status))
+		return status;
+	info->stack.size_bytes = STACK_BYTES;
+	status = mem_alloc(STACK_BYTES, 0, L"the core's stack", &info->stack.hpa);
+	if (EFI_ERROR(status))
+		return status;
+	info->trampoline.size_bytes = PAGE_BYTES;
+	return mem_alloc(PAGE_BYTES, TRAMPOLINE_LIMIT, L"the start page of the CPUs below 1 MiB",
+			 &info->trampoline.hpa);
+}
+
+static EFI_STATUS tables_step(struct bootinfo *info)
+{
+	EFI_STATUS status;
+
+	console_checkpoint(CP_TABLES, "build page tables");
+	status = mem_read_map(info);
+	return EFI_ERROR(status) ? status : paging_build(info);
+}
+
+/* All that can go wrong while the firmware is still there. */
+static EFI_STATUS prepare(EFI_HANDLE image, struct bootinfo **info, UINT64 *entry_virt)
+{
+	EFI_STATUS status;
+
+	console_checkpoint(CP_CPU, "check the CPU");
+	status = check_cpu();
+	if (!EFI_ERROR(status))
+		status = bootinfo_create(info);
+	if (!EFI_ERROR(status))
+		status = config_step(image, *info);
+	if (!EFI_ERROR(status))
+		status = machine_probe(*info);
+	if (!EFI_ERROR(status))
+		status = files_step(*info);
+	if (!EFI_ERROR(status))
+		status = core_step(*info, entry_virt);
+	if (!EFI_ERROR(status))
+		status = tables_step(*info);
+	return status;
+}
+
+static EFI_STATUS back_to_firmware(EFI_STATUS status)
+{
+	file_close_volume();
+	mem_free_all();
+	console_wait(ERROR_WAIT_SECONDS);
+	return status;
+}
+
+static UINT64 direct_virt(UINT64 hpa)
+{
+	return hpa + DIRECT_MAP_BASE;
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
+
+/* gnu-efi's start code calls this by the System V convention. */
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
+{
+	struct bootinfo *info;
+	UINT64 entry_virt;
+	EFI_STATUS status;
+
+	InitializeLib(image, system_table);
+	/* Firmware resets the machine after five minutes otherwise. */
+	BS->SetWatchdogTimer(0, 0, 0, NULL);
+	console_open();
+	console_checkpoint(CP_START, "Lamina's loader starts");
+
+	status = prepare(image, &info, &entry_virt);
+	if (EFI_ERROR(status))
+		return back_to_firmware(status);
+	file_close_volume();
+	console_checkpoint(CP_EXIT, "leave the firmware");
+	status = mem_exit_boot_services(image, info);
+	if (EFI_ERROR(status))
+		return back_to_firmware(status);
+	info->checkpoint = CP_JUMP;
+	asm_jump(info->root_table, entry_virt,
+		 direct_virt(info->stack.hpa + info->stack.size_bytes),
+		 direct_virt((UINT64)(UINTN)info));
+}

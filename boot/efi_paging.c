@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "boot/efi_paging.h"
+
+#include "boot/efi_asm.h"
+#include "boot/efi_mem.h"
+#include "boot/memmap.h"
+
+/* Intel SDM volume 3, "4-Level Paging". */
+#define PTE_PRESENT (UINT64_C(1) << 0)
+#define PTE_WRITE (UINT64_C(1) << 1)
+#define PTE_LARGE (UINT64_C(1) << 7)
+#define PTE_NX (UINT64_C(1) << 63)
+#define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
+
+#define LARGE_BYTES (UINT64_C(2) << 20)
+#define PD_SPAN_BYTES (UINT64_C(1) << 30)
+#define PDPT_SPAN_BYTES (UINT64_C(1) << 39)
+
+/* A CPU that starts on these tables loads CR3 from 32-bit code, so the root must lie low. */
+#define TABLES_LIMIT (UINT64_C(1) << 32)
+
+/* A range of the address space and where it goes. */
+struct mapping {
+	UINT64 virt, hpa, size_bytes, rights;
+};
+
+/* The pages that tables are taken from; counted beforehand, so taking cannot fail. */
+struct table_pool {
+	UINT64 next_hpa;
+	UINT64 root_hpa;
+};
+
+/* Tables of all levels that one mapping can need at most. */
+static UINT64 tables_for(UINT64 size_bytes)
+{
+	return (size_bytes / PDPT_SPAN_BYTES + 2) + (size_bytes / PD_SPAN_BYTES + 2) + 2;
+}
+
+static UINT64 take_table(struct table_pool *pool)
+{
+	UINT64 hpa = pool->next_hpa;
+
+	pool->next_hpa += PAGE_BYTES;
+	return hpa;
+}
+
+/* The table below `entry`, made on the first use. */
+static UINT64 *table_below(struct table_pool *pool, UINT64 *entry)
+{
+	if (!(*entry & PTE_PRESENT))
+		*entry = take_table(pool) | PTE_PRESENT | PTE_WRITE;
+	return phys_ptr(*entry & PTE_ADDRESS);
+}
+
+static UINTN index_at(UINT64 virt, unsigned int shift)
+{
+	return (virt >> shift) & 511;
+}
+
+/* Map one page, large where the next 2 MiB allow it; returns its size. */
+static UINT64 map_page(struct table_pool *pool, const struct mapping *m)
+{
+	UINT64 *table = phys_ptr(pool->root_hpa);
+	BOOLEAN is_large = (m->virt | m->hpa) % LARGE_BYTES == 0 && m->size_bytes >= LARGE_BYTES;
+
+	table = table_below(pool, &table[index_at(m->virt, 39)]);
+	table = table_below(pool, &table[index_at(m->virt, 30)]);
+	if (is_large) {
+		table[index_at(m->virt, 21)] = m->hpa | m->rights | PTE_LARGE;
+		return LARGE_BYTES;
+	}
+	table = table_below(pool, &table[index_at(m->virt, 21)]);
+	table[index_at(m->virt, 12)] = m->hpa | m->rights;
+	return PAGE_BYTES;
+}
+
+static void map_range(struct table_pool *pool, UINT64 virt, UINT64 hpa, UINT64 size_bytes,
+		      UINT64 rights)
+{
+	struct mapping m = { virt, hpa, size_bytes, rights | PTE_PRESENT };
+	UINT64 step;
+
+	while (m.size_bytes) {
+		step = map_page(pool, &m);
+		m.virt += step;
+		m.hpa += step;
+		m.size_bytes -= step;
+	}
+}
+
+static UINT64 pte_rights(UINT32 rights)
+{
+	return (rights & BOOT_SEG_WRITE ? PTE_WRITE : 0) | (rights & BOOT_SEG_EXEC ? 0 : PTE_NX);
+}
+
+static UINT64 count_tables(const struct bootinfo *info)
+{
+	UINT64 n = 1 + tables_for(PAGE_BYTES), start, end;
+	UINT32 i = 0;
+
+	while (memmap_next_ram(info->mem, info->nr_mem, &i, &start, &end))
+		n += tables_for(end - start);
+	for (i = 0; i < info->nr_segments; i++)
+		n += tables_for(info->segments[i].size_bytes) +
+		     info->segments[i].size_bytes / LARGE_BYTES;
+	return n;
+}
+
+static void map_jump_code(struct table_pool *pool)
+{
+	UINT64 start = (UINT64)(UINTN)asm_jump_start & ~(PAGE_BYTES - 1);
+	UINT64 end = page_round((UINT64)(UINTN)asm_jump_end);
+
+	map_range(pool, start, start, end - start, 0);
+}
+
+static void map_segments(struct table_pool *pool, const struct bootinfo *info)
+{
+	for (UINT32 i = 0; i < info->nr_segments; i++) {
+		const struct boot_segment *s = &info->segments[i];
+
+		map_range(pool, s->virt, s->hpa, s->size_bytes, pte_rights(s->rights));
+	}
+}
+
+static void map_ram(struct table_pool *pool, const struct bootinfo *info)
+{
+	UINT64 start, end;
+	UINT32 i = 0;
+
+	while (memmap_next_ram(info->mem, info->nr_mem, &i, &start, &end))
+		map_range(pool, DIRECT_MAP_BASE + start, start, end - start, PTE_WRITE | PTE_NX);
+}
+
+EFI_STATUS paging_build(struct bootinfo *info)
+{
+	struct table_pool pool;
+	EFI_STATUS status;
+
+	info->tables.size_bytes = count_tables(info) * PAGE_BYTES;
+	status = mem_alloc(info->tables.size_bytes, TABLES_LIMIT, L"page tables",
+			   &info->tables.hpa);
+	if (EFI_ERROR(status))
+		return status;
+	pool.next_hpa = info->tables.hpa;
+	pool.root_hpa = take_table(&pool);
+	info->root_table = pool.root_hpa;
+	map_jump_code(&pool);
+	map_segments(&pool, info);
+	map_ram(&pool, info);
+	return EFI_SUCCESS;
+}

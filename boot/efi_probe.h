@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What only the firmware can tell, gathered for the core: framebuffer, time, randomness. Nothing of
+ * it is vital: what is missing stays 0.
+ */
+#ifndef BOOT_EFI_PROBE_H
+#define BOOT_EFI_PROBE_H
+
+#include <efi.h>
+#include <efilib.h>
+
+#include "boot/bootinfo.h"
+
+/* The time stamp counter. */
+UINT64 probe_tsc(void);
+
+/* Fill info->framebuffer from the graphics output protocol. */
+void probe_framebuffer(struct bootinfo *info);
+
+/* Fill info->tsc_hz, epoch_seconds and epoch_tsc. Takes a few milliseconds. */
+void probe_time(struct bootinfo *info);
+
+/* Fill info->entropy: from the firmware and the CPU where they offer it, always from the TSC. */
+void probe_entropy(struct bootinfo *info);
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/dev/ioapic.h"
+
+#include "core/lib/bits.h"
+#include "core/load/layout.h"
+#include "core/vm.h"
+
+/* Offsets in the page. */
+#define IOREGSEL 0x00
+#define IOWIN 0x10
+#define IOEOI 0x40
+#define REG_STRIDE 0x10
+
+/* What IOREGSEL selects. */
+#define REG_ID 0x00
+#define REG_VERSION 0x01
+#define REG_ARBITRATION 0x02
+#define REG_REDIR 0x10
+
+#define ID_SHIFT 24
+#define ID_MASK MASK(27, 24)
+#define VERSION 0x20u
+#define VERSION_LAST_PIN_SHIFT 16
+
+/*
+ * Redirection table entry. The polarity is kept but means nothing: devices raise lines to their
+ * active level, whichever that is.
+ */
+#define REDIR_VECTOR MASK(7, 0)
+#define REDIR_MODE_HI 10
+#define REDIR_MODE_LO 8
+#define REDIR_LOGICAL BIT(11)
+#define REDIR_REMOTE_IRR BIT(14)
+#define REDIR_LEVEL BIT(15)
+#define REDIR_MASKED BIT(16)
+#define REDIR_DEST_HI 63
+#define REDIR_DEST_LO 56
+#define REDIR_WRITABLE_LOW 0x1afffu /* all but delivery status and Remote IRR */
+#define REDIR_WRITABLE_HIGH 0xff000000u
+
+static u8 redir_mode(u64 entry)
+{
+	return (u8)bits_get(entry, REDIR_MODE_HI, REDIR_MODE_LO);
+}
+
+/* Level counts only for the modes that a local APIC ends with an EOI; the others are edges. */
+static bool redir_is_level(u64 entry)
+{
+	return (entry & REDIR_LEVEL) &&
+	       (redir_mode(entry) == LAPIC_FIXED || redir_mode(entry) == LAPIC_LOWEST);
+}
+
+/*
+ * Send the message of `pin`; true if a local APIC took it. SMI and the reserved modes go nowhere.
+ * ExtINT has no source to acknowledge here: the 8259 pair is wired to LINT0 only.
+ */
+static bool pin_send(struct vm *vm, u32 pin)
+{
+	u64 entry = vm->ioapic.redir[pin];
+	const struct lapic_msg msg = {
+		.dest = (u32)bits_get(entry, REDIR_DEST_HI, REDIR_DEST_LO),
+		.is_logical = entry & REDIR_LOGICAL,
+		.delivery_mode = redir_mode(entry),
+		.vector = (u8)(entry & REDIR_VECTOR),
+		.is_level = redir_is_level(entry),
+	};
+
+	switch (msg.delivery_mode) {
+	case LAPIC_FIXED:
+	case LAPIC_LOWEST:
+	case LAPIC_NMI:
+	case LAPIC_INIT:
+		return lapic_deliver(vm, &msg) == ERR_NONE;
+	default:
+		return false;
+	}
+}
+
+/* An active level-triggered pin sends once, then not again until its EOI. */
+static void pin_level_update(struct vm *vm, u32 pin)
+{
+	struct ioapic *io = &vm->ioapic;
+	u64 entry = io->redir[pin];
+
+	if (!redir_is_level(entry) || (entry & (REDIR_MASKED | REDIR_REMOTE_IRR)) ||
+	    !(io->lines & BIT(pin)))
+		return;
+	if (pin_send(vm, pin))
+		io->redir[pin] |= REDIR_REMOTE_IRR;
+}
+
+void ioapic_line_set(struct vm *vm, u32 pin, bool level)
+{
+	struct ioapic *io = &vm->ioapic;
+	bool rises;
+
+	if (pin >= IOAPIC_NR_PINS)
+		return;
+	rises = level && !(io->lines & BIT(pin));
+	if (level)
+		io->lines |= BIT(pin);
+	else
+		io->lines &= ~(u32)BIT(pin);
+	if (redir_is_level(io->redir[pin]))
+		pin_level_update(vm, pin);
+	else if (rises && !(io->redir[pin] & REDIR_MASKED))
+		/* An edge that nobody takes is lost, as one on a masked pin. */
+		(void)pin_send(vm, pin);
+}
+
+void ioapic_eoi(struct vm *vm, u8 vector)
+{
+	struct ioapic *io = &vm->ioapic;
+
+	for (u32 pin = 0; pin < IOAPIC_NR_PINS; pin++) {
+		if (!(io->redir[pin] & REDIR_REMOTE_IRR) ||
+		    (io->redir[pin] & REDIR_VECTOR) != vector)
+			continue;
+		io->redir[pin] &= ~REDIR_REMOTE_IRR;
+		pin_level_update(vm, pin);
+	}
+}
+
+/* Register `reg` of the redirection table is which pin's? IOAPIC_NR_PINS or more: none. */
+static u32 redir_pin(u32 reg)
+{
+	return reg < REG_REDIR ? IOAPIC_NR_PINS : (reg - REG_REDIR) / 2;
+}
+
+static u32 reg_read(const struct ioapic *io, u32 reg)
+{
+	u32 pin = redir_pin(reg);
+
+	switch (reg) {
+	case REG_ID:
+	case REG_ARBITRATION:
+		return io->id;
+	case REG_VERSION:
+		return VERSION | (IOAPIC_NR_PINS - 1) << VERSION_LAST_PIN_SHIFT;
+	default:
+		if (pin >= IOAPIC_NR_PINS)
+			return 0;
+		return (u32)(reg & 1 ? io->redir[pin] >> 32 : io->redir[pin]);
+	}
+}
+
+static void redir_write(struct vm *vm, u32 pin, bool is_high, u32 value)
+{
+	u64 *entry = &vm->ioapic.redir[pin];
+
+	if (is_high)
+		*entry = (u32)*entry | (u64)(value & REDIR_WRITABLE_HIGH) << 32;
+	else
+		*entry = (*entry & ~(u64)REDIR_WRITABLE_LOW) | (value & REDIR_WRITABLE_LOW);
+	/* Software without the EOI register makes a pin edge-triggered for a moment instead. */
+	if (!redir_is_level(*entry))
+		*entry &= ~REDIR_REMOTE_IRR;
+	pin_level_update(vm, pin);
+}
+
+static void reg_write(struct vm *vm, u32 reg, u32 value)
+{
+	u32 pin = redir_pin(reg);
+
+	if (reg == REG_ID)
+		vm->ioapic.id = value & ID_MASK;
+	else if (pin < IOAPIC_NR_PINS)
+		redir_write(vm, pin, reg & 1, value);
+}
+
+static u32 page_read(const struct ioapic *io, u32 offset)
+{
+	switch (offset) {
+	case IOREGSEL:
+		return io->select;
+	case IOWIN:
+		return reg_read(io, io->select);
+	default:
+		return 0;
+	}
+}
+
+u64 ioapic_read(struct vm *vm, u32 offset, unsigned width_bytes)
+{
+	u32 lane = offset % REG_STRIDE;
+
+	if (!width_bytes || width_bytes > 8 || lane >= sizeof(u32))
+		return 0;
+	return ((u64)page_read(&vm->ioapic, offset - lane) >> (8 * lane)) &
+	       MASK(width_bytes * 8 - 1, 0);
+}
+
+void ioapic_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value)
+{
+	if (!width_bytes || width_bytes > 8)
+		return;
+	value &= MASK(width_bytes * 8 - 1, 0);
+	switch (offset) {
+	case IOREGSEL:
+		vm->ioapic.select = value & 0xff;
+		break;
+	case IOWIN:
+		reg_write(vm, vm->ioapic.select, (u32)value);
+		break;
+	case IOEOI:
+		ioapic_eoi(vm, (u8)value);
+		break;
+	default:
+		break;
+	}
+}
+
+void ioapic_reset(struct vm *vm)
+{
+	vm->ioapic = (struct ioapic){ .id = IOAPIC_ID << ID_SHIFT };
+	for (u32 pin = 0; pin < IOAPIC_NR_PINS; pin++)
+		vm->ioapic.redir[pin] = REDIR_MASKED;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The local APIC of a vCPU, as xAPIC page and as x2APIC MSRs over one register page in the
+ * architectural layout. It has no lock: IRR, TMR and the collected errors are atomic and may be
+ * set by any CPU; every other register is written by the vCPU's own CPU only, with stores that
+ * other CPUs may read (destination matching). IA32_APIC_BASE lives in hot->apic_base.
+ *
+ * Rules come from SDM "Advanced Programmable Interrupt Controller (APIC)". What this one lacks:
+ * CMCI, directed EOI suppression, writable xAPIC IDs, SMI delivery, the extended space of AMD.
+ */
+#ifndef CORE_DEV_LAPIC_H
+#define CORE_DEV_LAPIC_H
+
+#include "core/lib/bits.h"
+#include "core/lib/err.h"
+#include "core/lib/types.h"
+#include "core/next.h"
+#include "core/timer.h"
+
+struct vm;
+struct vcpu;
+struct vcpu_hot;
+
+/* Where the xAPIC page is after RESET. */
+#define LAPIC_BASE_RESET 0xfee00000ull
+
+/* The timer counts at this rate before its divider; CPUID leaf 0x15 reports it as the crystal. */
+#define LAPIC_TIMER_HZ 1000000000u
+
+/* Periodic timers never fire more often than this, however small a guest sets the count. */
+#define LAPIC_PERIOD_MIN_NS 20000u
+
+/* Delivery modes, as encoded in the ICR, in LVT entries and in MSIs. */
+enum lapic_mode {
+	LAPIC_FIXED = 0,
+	LAPIC_LOWEST = 1,
+	LAPIC_SMI = 2,
+	LAPIC_NMI = 4,
+	LAPIC_INIT = 5,
+	LAPIC_SIPI = 6,
+	LAPIC_EXTINT = 7,
+};
+
+/* An interrupt message as it travels between I/O APIC, MSI sources and local APICs. */
+struct lapic_msg {
+	u32 dest; /* 8 bits wide unless is_x2apic */
+	bool is_x2apic; /* `dest` is a 32-bit x2APIC destination; devices leave it false */
+	bool is_logical;
+	u8 delivery_mode; /* enum lapic_mode */
+	u8 vector;
+	bool is_level; /* trigger mode; the receiver's EOI is then sent to the I/O APIC */
+};
+
+struct lapic {
+	u32 *regs; /* [c] the register page; IRR and TMR in it [a], the rest [o] */
+	u32 esr_pending; /* [a] errors since the guest's last write to ESR */
+	struct timer timer; /* fires on the vCPU's CPU */
+	u64 timer_deadline_tsc; /* [o] host TSC of the next expiry in the count modes; 0: stopped */
+	u64 tsc_deadline; /* [o] IA32_TSC_DEADLINE, guest TSC; 0: disarmed */
+};
+
+/* Allocate the register page; v->hot, v->cpu and v->index are valid. ERR_NOMEM. Creation. */
+enum err lapic_create(struct vcpu *v) __must_check;
+void lapic_destroy(struct vcpu *v);
+
+/*
+ * State after RESET, or after INIT (keeps IA32_APIC_BASE and thus the mode). SDM "Local APIC State
+ * After Power-Up or Reset" and "Local APIC State After an INIT Reset". On the vCPU's CPU or while
+ * the VM is stopped.
+ */
+void lapic_reset(struct vcpu *v, bool is_init);
+
+/* The highest vector that IRR holds above the processor priority, or -1. The vCPU's CPU. */
+int lapic_pending(struct vcpu *v);
+
+/*
+ * The processor takes `vector`: from IRR to ISR. Returns the vector to inject: `vector`, or the
+ * spurious-interrupt vector if it has vanished or fallen below the processor priority since
+ * lapic_pending(). The vCPU's CPU.
+ */
+u8 lapic_ack(struct vcpu *v, u8 vector);
+
+/* Does the 8259 pair reach this CPU as ExtINT (virtual wire, or APIC disabled)? Any CPU. */
+bool lapic_accepts_extint(struct vcpu *v);
+
+/*
+ * A signal at LINT0 or LINT1 (`pin` 0 or 1) becomes active: delivered as its LVT entry says when
+ * that is Fixed or NMI. ExtINT is not delivered here: the 8259 pair asks lapic_accepts_extint().
+ * Any CPU.
+ */
+void lapic_lint(struct vcpu *v, unsigned pin);
+
+/*
+ * Make `vector` (16 to 255) pending on `v` and kick it. No checks of destination or enable bits.
+ * Any CPU.
+ */
+void lapic_set_irr(struct vcpu *v, u8 vector, bool is_level);
+
+/*
+ * Deliver `msg` to whom it addresses. ERR_NOENT if nobody took it, ERR_INVAL for a delivery mode
+ * that cannot be sent. Lowest priority goes to the enabled destination with the lowest processor
+ * priority, the lowest index among equals. Any CPU, any locks held.
+ */
+enum err lapic_deliver(struct vm *vm, const struct lapic_msg *msg);
+
+/* The APIC ID that CPUID reports. Constant. */
+u32 lapic_id(const struct vcpu *v);
+
+/* Does guest-physical `gpa` hit the enabled xAPIC page of this vCPU? The vCPU's CPU. */
+bool lapic_mmio_hit(const struct vcpu *v, u64 gpa);
+
+/*
+ * Access to the xAPIC page at byte `offset` (below 4096). Accesses that the SDM leaves undefined
+ * read zero and write nothing. Takes dev_lock for an EOI. The vCPU's CPU.
+ */
+u64 lapic_mmio_read(struct vcpu *v, u32 offset, unsigned width_bytes);
+void lapic_mmio_write(struct vcpu *v, u32 offset, unsigned width_bytes, u64 value);
+
+/* x2APIC MSRs 0x800 to 0x8ff. ERR_INVAL: #GP. Takes dev_lock for an EOI. The vCPU's CPU. */
+enum err lapic_msr_read(struct vcpu *v, u32 msr, u64 *out) __must_check;
+enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value) __must_check;
+
+/* IA32_APIC_BASE; ERR_INVAL (#GP) for reserved bits and transitions that do not exist. */
+enum err lapic_base_write(struct vcpu *v, u64 value) __must_check;
+
+/* The task priority as CR8 sees it, 0 to 15. The vCPU's CPU. */
+u64 lapic_cr8_get(struct vcpu *v);
+void lapic_cr8_set(struct vcpu *v, u64 value);
+
+/* IA32_TSC_DEADLINE. Writes outside TSC-deadline mode are ignored. The vCPU's CPU. */
+u64 lapic_deadline_get(struct vcpu *v);
+void lapic_deadline_set(struct vcpu *v, u64 guest_tsc);
+
+/* hot->tsc_offset has changed: move an armed deadline along. The vCPU's CPU. */
+void lapic_tsc_changed(struct vcpu *v);
+
+/*
+ * x2APIC MSRs on the isolated tables: most reads, TPR writes and EOIs that make nothing new
+ * deliverable. NEXT_SKIP when done, NEXT_SLOW with nothing changed otherwise.
+ */
+enum next lapic_fast_read(struct vcpu_hot *hot, u32 msr, u64 *out);
+enum next lapic_fast_write(struct vcpu_hot *hot, u32 msr, u64 value);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/dev/pic.h"
+
+#include "arch/x86/atomic.h"
+#include "core/irq.h"
+#include "core/lib/bits.h"
+#include "core/load/layout.h"
+#include "core/vm.h"
+
+#define PIC_MASTER 0
+#define PIC_SLAVE 1
+#define PIC_CASCADE 2 /* the master's input that the slave drives */
+#define PIC_SPURIOUS 7
+
+#define PORT_SLAVE 0x80 /* set in the slave's ports */
+#define PORT_DATA 0x01 /* A0 */
+
+#define ICW1_SELECT 0x10
+#define ICW1_SINGLE 0x02
+#define ICW1_IC4 0x01
+#define ICW4_AUTO_EOI 0x02
+#define ICW4_FULLY_NESTED 0x10
+#define ICW2_MASK 0xf8
+
+#define OCW3_SELECT 0x08
+#define OCW3_SMM_WRITE 0x40
+#define OCW3_SMM 0x20
+#define OCW3_POLL 0x04
+#define OCW3_READ_WRITE 0x02
+#define OCW3_READ_ISR 0x01
+
+/* OCW2: rotate, specific, EOI. */
+enum ocw2 {
+	OCW2_ROTATE_AEOI_OFF,
+	OCW2_EOI,
+	OCW2_NOP,
+	OCW2_EOI_SPECIFIC,
+	OCW2_ROTATE_AEOI_ON,
+	OCW2_EOI_ROTATE,
+	OCW2_SET_PRIORITY,
+	OCW2_EOI_SPECIFIC_ROTATE,
+};
+#define OCW2_COMMAND_SHIFT 5
+
+#define POLL_PENDING 0x80
+
+/* Inputs that a PC cannot make level-triggered: timer, keyboard, cascade; RTC, coprocessor. */
+#define ELCR_MASTER_MASK 0xf8
+#define ELCR_SLAVE_MASK 0xde
+
+#define IMR_BIOS_MASTER 0xfb
+#define IMR_BIOS_SLAVE 0xff
+
+/* 0 is the highest priority. */
+static unsigned chip_priority(const struct pic_chip *c, unsigned n)
+{
+	return (n - c->lowest - 1u) & 7;
+}
+
+/* The input of `mask` that has the highest priority, or -1. */
+static int chip_highest(const struct pic_chip *c, u8 mask)
+{
+	for (unsigned i = 1; i <= 8; i++) {
+		unsigned n = (c->lowest + i) & 7;
+
+		if (mask & BIT(n))
+			return (int)n;
+	}
+	return -1;
+}
+
+/* The input that the chip asserts INT for, or -1. */
+static int chip_pending(const struct pic_chip *c)
+{
+	int n = chip_highest(c, c->irr & (u8)~c->imr);
+	int served = chip_highest(c, c->is_special_mask ? c->isr & (u8)~c->imr : c->isr);
+
+	if (n < 0 || c->next_icw)
+		return -1;
+	if (served < 0)
+		return n;
+	/* In special fully nested mode the slave may interrupt its own service. */
+	if (n == served && n == PIC_CASCADE && c->is_fully_nested)
+		return n;
+	return chip_priority(c, (unsigned)n) < chip_priority(c, (unsigned)served) ? n : -1;
+}
+
+static void chip_line_set(struct pic_chip *c, unsigned n, bool level)
+{
+	u8 bit = (u8)BIT(n);
+
+	if (level && (!(c->lines & bit) || (c->elcr & bit)))
+		c->irr |= bit;
+	/* An edge counts only as long as the line stays high until it is acknowledged. */
+	if (!level)
+		c->irr &= (u8)~bit;
+	c->lines = level ? c->lines | bit : c->lines & (u8)~bit;
+}
+
+/* Input `n` goes into service. */
+static void chip_ack(struct pic_chip *c, unsigned n)
+{
+	u8 bit = (u8)BIT(n);
+
+	if (!(c->elcr & bit))
+		c->irr &= (u8)~bit;
+	if (!c->is_auto_eoi)
+		c->isr |= bit;
+	else if (c->rotates_on_aeoi)
+		c->lowest = (u8)n;
+}
+
+static void pic_update(struct vm *vm)
+{
+	struct pic *p = &vm->pic;
+	struct pic_chip *master = &p->chip[PIC_MASTER];
+	bool was_asserted = atomic_load_u32(&p->is_asserted);
+	bool is_asserted;
+
+	/* The cascade follows the slave, so that it needs no edge of its own. */
+	master->irr &= (u8)~BIT(PIC_CASCADE);
+	if (chip_pending(&p->chip[PIC_SLAVE]) >= 0)
+		master->irr |= BIT(PIC_CASCADE);
+	is_asserted = chip_pending(master) >= 0;
+	atomic_store_u32(&p->is_asserted, is_asserted);
+	if (is_asserted && !was_asserted)
+		irq_extint_raised(vm);
+}
+
+void pic_line_set(struct vm *vm, u32 line, bool level)
+{
+	if (line > 15 || line == PIC_CASCADE)
+		return;
+	chip_line_set(&vm->pic.chip[line / 8], line % 8, level);
+	pic_update(vm);
+}
+
+bool pic_output(const struct vm *vm)
+{
+	return atomic_load_u32(&vm->pic.is_asserted);
+}
+
+static u8 slave_ack(struct pic_chip *slave)
+{
+	int n = chip_pending(slave);
+
+	if (n < 0)
+		n = PIC_SPURIOUS;
+	else
+		chip_ack(slave, (unsigned)n);
+	return slave->vector_base + (u8)n;
+}
+
+u8 pic_ack(struct vm *vm)
+{
+	struct pic_chip *master = &vm->pic.chip[PIC_MASTER];
+	int n = chip_pending(master);
+	u8 vector = master->vector_base + PIC_SPURIOUS;
+
+	if (n >= 0) {
+		chip_ack(master, (unsigned)n);
+		vector = master->vector_base + (u8)n;
+	}
+	if (n == PIC_CASCADE)
+		vector = slave_ack(&vm->pic.chip[PIC_SLAVE]);
+	pic_update(vm);
+	return vector;
+}
+
+static struct pic_chip *chip_of_port(struct vm *vm, u16 port)
+{
+	return &vm->pic.chip[port & PORT_SLAVE ? PIC_SLAVE : PIC_MASTER];
+}
+
+/* A poll is an acknowledge cycle of this chip alone. */
+static u8 chip_poll(struct pic_chip *c)
+{
+	int n = chip_pending(c);
+
+	c->is_polled = false;
+	if (n < 0)
+		return 0;
+	chip_ack(c, (unsigned)n);
+	return POLL_PENDING | (u8)n;
+}
+
+u32 pic_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
+{
+	struct pic_chip *c = chip_of_port(vm, port);
+
+	if (c->is_polled) {
+		u8 answer = chip_poll(c);
+
+		pic_update(vm);
+		return answer;
+	}
+	if (port & PORT_DATA)
+		return c->imr;
+	return c->reads_isr ? c->isr : c->irr;
+}
+
+/* Everything that ICW1 resets; the inputs keep their levels and need a new edge. */
+static void chip_write_icw1(struct pic_chip *c, u8 value)
+{
+	*c = (struct pic_chip){
+		.lines = c->lines,
+		.elcr = c->elcr,
+		.irr = c->lines & c->elcr,
+		.vector_base = c->vector_base,
+		.lowest = 7,
+		.next_icw = 2,
+		.needs_icw4 = value & ICW1_IC4,
+		.is_single = value & ICW1_SINGLE,
+	};
+}
+
+/* End of interrupt for input `n`, or for the one of highest priority if `n` is -1. */
+static void chip_eoi(struct pic_chip *c, int n, bool rotates)
+{
+	if (n < 0)
+		n = chip_highest(c, c->is_special_mask ? c->isr & (u8)~c->imr : c->isr);
+	if (n < 0)
+		return;
+	c->isr &= (u8)~BIT((unsigned)n);
+	if (rotates)
+		c->lowest = (u8)n;
+}
+
+static void chip_write_ocw2(struct pic_chip *c, u8 value)
+{
+	u8 n = value & 7;
+
+	switch ((enum ocw2)(value >> OCW2_COMMAND_SHIFT)) {
+	case OCW2_ROTATE_AEOI_OFF:
+	case OCW2_ROTATE_AEOI_ON:
+		c->rotates_on_aeoi = value >> OCW2_COMMAND_SHIFT == OCW2_ROTATE_AEOI_ON;
+		break;
+	case OCW2_EOI:
+	case OCW2_EOI_ROTATE:
+		chip_eoi(c, -1, value >> OCW2_COMMAND_SHIFT == OCW2_EOI_ROTATE);
+		break;
+	case OCW2_EOI_SPECIFIC:
+	case OCW2_EOI_SPECIFIC_ROTATE:
+		chip_eoi(c, n, value >> OCW2_COMMAND_SHIFT == OCW2_EOI_SPECIFIC_ROTATE);
+		break;
+	case OCW2_SET_PRIORITY:
+		c->lowest = n;
+		break;
+	case OCW2_NOP:
+		break;
+	}
+}
+
+static void chip_write_ocw3(struct pic_chip *c, u8 value)
+{
+	if (value & OCW3_SMM_WRITE)
+		c->is_special_mask = value & OCW3_SMM;
+	if (value & OCW3_POLL)
+		c->is_polled = true;
+	else if (value & OCW3_READ_WRITE)
+		c->reads_isr = value & OCW3_READ_ISR;
+}
+
+/* A0 = 1: the next initialisation word, or the mask. */
+static void chip_write_data(struct pic_chip *c, u8 value)
+{
+	switch (c->next_icw) {
+	case 0:
+		c->imr = value;
+		break;
+	case 2:
+		c->vector_base = value & ICW2_MASK;
+		c->next_icw = !c->is_single ? 3 : c->needs_icw4 ? 4 : 0;
+		break;
+	case 3: /* the cascade's wiring is fixed */
+		c->next_icw = c->needs_icw4 ? 4 : 0;
+		break;
+	default:
+		c->is_auto_eoi = value & ICW4_AUTO_EOI;
+		c->is_fully_nested = value & ICW4_FULLY_NESTED;
+		c->next_icw = 0;
+	}
+}
+
+void pic_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
+{
+	struct pic_chip *c = chip_of_port(vm, port);
+	u8 byte = (u8)value;
+
+	if (port & PORT_DATA)
+		chip_write_data(c, byte);
+	else if (byte & ICW1_SELECT)
+		chip_write_icw1(c, byte);
+	else if (byte & OCW3_SELECT)
+		chip_write_ocw3(c, byte);
+	else
+		chip_write_ocw2(c, byte);
+	pic_update(vm);
+}
+
+u32 pic_elcr_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
+{
+	return vm->pic.chip[port & 1].elcr;
+}
+
+void pic_elcr_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
+{
+	struct pic_chip *c = &vm->pic.chip[port & 1];
+	u8 old = c->elcr;
+
+	c->elcr = (u8)value & (port & 1 ? ELCR_SLAVE_MASK : ELCR_MASTER_MASK);
+	/* A line that is high now requests, if it has just become level-triggered. */
+	c->irr |= c->lines & c->elcr & (u8)~old;
+	pic_update(vm);
+}
+
+void pic_reset(struct vm *vm)
+{
+	vm->pic = (struct pic){
+		.chip = {
+			[PIC_MASTER] = { .imr = IMR_BIOS_MASTER,
+					 .vector_base = PIC_VECTOR_MASTER,
+					 .lowest = 7 },
+			/* The ACPI tables call the SCI level-triggered. */
+			[PIC_SLAVE] = { .imr = IMR_BIOS_SLAVE,
+					.vector_base = PIC_VECTOR_SLAVE,
+					.elcr = BIT(ACPI_SCI_IRQ - 8),
+					.lowest = 7 },
+		},
+	};
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/dev/pm.h"
+
+#include "core/clock.h"
+#include "core/dev/ticks.h"
+#include "core/irq.h"
+#include "core/lib/bits.h"
+#include "core/load/layout.h"
+#include "core/vm.h"
+
+/* ACPI "PM1 Status Registers", "PM1 Enable Registers", "PM1 Control Registers". */
+#define STS_TIMER BIT(0)
+#define EN_WRITABLE 0x0521u /* timer, global lock, buttons, RTC: nothing but the timer happens */
+#define CNT_SCI_EN BIT(0)
+#define CNT_SLP_TYP_HI 12
+#define CNT_SLP_TYP_LO 10
+#define CNT_SLP_EN BIT(13)
+#define CNT_WRITABLE 0x1c06u /* SLP_TYP, GBL_RLS, BM_RLD */
+
+#define TOGGLE_SHIFT 31 /* TMR_STS is set whenever the top bit of the counter changes */
+
+/* Offsets from IO_PM_BASE. */
+#define OFF_STATUS (IO_PM1A_EVT - IO_PM_BASE)
+#define OFF_ENABLE (IO_PM1A_EVT + 2 - IO_PM_BASE)
+#define OFF_CONTROL (IO_PM1A_CNT - IO_PM_BASE)
+#define OFF_TIMER (IO_PM_TMR - IO_PM_BASE)
+
+#define PORT_KBC_COMMAND 0x64
+#define PORT_92 0x92
+#define KBC_PULSE_RESET 0xfe
+#define KBC_ABSENT 0xff
+#define PORT92_RESET BIT(0)
+#define PORT92_A20 BIT(1)
+#define RESET_CONTROL_DO BIT(2)
+#define RESET_CONTROL_KEPT 0x0a /* full reset, system reset */
+
+static u64 timer_ticks(const struct pm *p)
+{
+	u64 now = clock_tsc();
+
+	/* The TSCs of two CPUs may differ a little. */
+	return now < p->start_tsc ?
+		       0 :
+		       ticks_from_ns(clock_ns_from_tsc(now - p->start_tsc), PM_TIMER_HZ);
+}
+
+static u64 tsc_of_toggle(const struct pm *p, u64 n)
+{
+	return p->start_tsc + clock_tsc_from_ns(ticks_to_ns(n << TOGGLE_SHIFT, PM_TIMER_HZ)) + 1;
+}
+
+/* Bring TMR_STS up to date; the SCI follows; arm the timer if it may raise it later. */
+static void pm_update(struct vm *vm)
+{
+	struct pm *p = &vm->pm;
+	u64 toggles = timer_ticks(p) >> TOGGLE_SHIFT;
+
+	if (toggles > p->seen_toggles) {
+		p->seen_toggles = toggles;
+		p->status |= STS_TIMER;
+	}
+	irq_line_set(vm, IRQ_LINE_SCI, p->status & p->enable);
+	if ((p->enable & STS_TIMER) && !(p->status & STS_TIMER))
+		timer_arm(&p->timer, tsc_of_toggle(p, p->seen_toggles + 1));
+	else
+		timer_cancel(&p->timer);
+}
+
+static void pm_fire(struct timer *t)
+{
+	struct vm *vm = container_of(t, struct vm, pm.timer);
+
+	lock_acquire(&vm->dev_lock);
+	pm_update(vm);
+	lock_release(&vm->dev_lock);
+}
+
+/* The block's 16 bytes as a bus would see them. */
+static u8 byte_read(const struct pm *p, u32 timer, u32 offset)
+{
+	u32 reg;
+
+	switch (offset & ~1u) {
+	case OFF_STATUS:
+		reg = p->status;
+		break;
+	case OFF_ENABLE:
+		reg = p->enable;
+		break;
+	case OFF_CONTROL:
+		reg = p->control | CNT_SCI_EN;
+		break;
+	case OFF_TIMER:
+		reg = timer;
+		break;
+	case OFF_TIMER + 2:
+		reg = timer >> 16;
+		break;
+	default:
+		return 0;
+	}
+	return (u8)(reg >> (8 * (offset & 1)));
+}
+
+u32 pm_read(struct vm *vm, u16 port, unsigned width_bytes)
+{
+	u32 timer = (u32)timer_ticks(&vm->pm);
+	u32 value = 0;
+
+	/* Guests read the timer often, and it cannot show a change of the events. */
+	if (port < IO_PM_TMR)
+		pm_update(vm);
+	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++)
+		value |= (u32)byte_read(&vm->pm, timer, port + i - IO_PM_BASE) << (8 * i);
+	return value;
+}
+
+static void control_write(struct vm *vm, u16 value)
+{
+	vm->pm.control = value & CNT_WRITABLE;
+	if ((value & CNT_SLP_EN) &&
+	    bits_get(value, CNT_SLP_TYP_HI, CNT_SLP_TYP_LO) == ACPI_S5_SLP_TYP)
+		vm_stop(vm, VM_END_POWEROFF);
+}
+
+/* Write the bits `lanes` of the 16-bit register at `offset`. */
+static void reg_write(struct vm *vm, u32 offset, u16 lanes, u16 value)
+{
+	struct pm *p = &vm->pm;
+
+	switch (offset) {
+	case OFF_STATUS: /* ones clear */
+		p->status &= (u16)~(value & lanes);
+		break;
+	case OFF_ENABLE:
+		p->enable = ((p->enable & (u16)~lanes) | (value & lanes)) & EN_WRITABLE;
+		break;
+	case OFF_CONTROL:
+		control_write(vm, (p->control & (u16)~lanes) | (value & lanes));
+		break;
+	default: /* the timer is read-only */
+		break;
+	}
+}
+
+void pm_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
+{
+	u32 offset = port - IO_PM_BASE;
+
+	pm_update(vm);
+	/* Each 16-bit register gets its bytes together: SLP_TYP and SLP_EN share one. */
+	for (unsigned done = 0; done < width_bytes && done < sizeof(value);) {
+		unsigned lane = (offset + done) & 1;
+		unsigned n = !lane && width_bytes - done >= 2 ? 2 : 1;
+		u16 lanes = (u16)(MASK(n * 8 - 1, 0) << (8 * lane));
+
+		reg_write(vm, (offset + done) & ~1u, lanes,
+			  (u16)(value >> (8 * done) << (8 * lane)));
+		done += n;
+	}
+	pm_update(vm);
+}
+
+u32 pm_reset_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
+{
+	switch (port) {
+	case PORT_92:
+		return vm->pm.port92;
+	case IO_RESET:
+		return vm->pm.reset_control;
+	default:
+		return KBC_ABSENT;
+	}
+}
+
+void pm_reset_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
+{
+	struct pm *p = &vm->pm;
+	bool resets = false;
+
+	switch (port) {
+	case PORT_92: /* address line 20 is always there: the bit is only kept */
+		resets = value & ~(u32)p->port92 & PORT92_RESET;
+		p->port92 = value & (PORT92_RESET | PORT92_A20);
+		break;
+	case IO_RESET:
+		resets = value & RESET_CONTROL_DO;
+		p->reset_control = value & RESET_CONTROL_KEPT;
+		break;
+	case PORT_KBC_COMMAND:
+		resets = (value & 0xff) == KBC_PULSE_RESET;
+		break;
+	default:
+		break;
+	}
+	if (resets)
+		vm_stop(vm, VM_END_RESET);
+}
+
+void pm_init(struct vm *vm)
+{
+	timer_init(&vm->pm.timer, vm->vcpu[0]->cpu, pm_fire);
+}
+
+void pm_reset(struct vm *vm)
+{
+	struct pm *p = &vm->pm;
+
+	timer_cancel(&p->timer);
+	p->status = 0;
+	p->enable = 0;
+	p->control = 0;
+	p->port92 = PORT92_A20;
+	p->reset_control = 0;
+	p->start_tsc = clock_tsc();
+	p->seen_toggles = 0;
+	irq_line_set(vm, IRQ_LINE_SCI, false);
+}

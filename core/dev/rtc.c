@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/dev/rtc.h"
+
+#include "core/clock.h"
+#include "core/dev/calendar.h"
+#include "core/dev/ticks.h"
+#include "core/irq.h"
+#include "core/lib/bits.h"
+#include "core/load/e820.h"
+#include "core/load/layout.h"
+#include "core/vm.h"
+
+enum rtc_reg {
+	REG_SECONDS = 0x00,
+	REG_SECONDS_ALARM = 0x01,
+	REG_MINUTES = 0x02,
+	REG_MINUTES_ALARM = 0x03,
+	REG_HOURS = 0x04,
+	REG_HOURS_ALARM = 0x05,
+	REG_WEEKDAY = 0x06,
+	REG_DAY = 0x07,
+	REG_MONTH = 0x08,
+	REG_YEAR = 0x09,
+	REG_A = 0x0a,
+	REG_B = 0x0b,
+	REG_C = 0x0c,
+	REG_D = 0x0d,
+	REG_CENTURY = RTC_CENTURY_INDEX,
+};
+
+/* Where a PC's BIOS describes the machine, each low byte first. */
+#define CMOS_EQUIPMENT 0x14
+#define CMOS_BASE_KIB 0x15
+#define CMOS_EXTENDED_KIB 0x17 /* from 1 MiB */
+#define CMOS_EXTENDED_KIB_COPY 0x30
+#define CMOS_EXTENDED_64K 0x34 /* from 16 MiB, in units of 64 KiB */
+#define CMOS_HIGH_64K 0x5b /* from 4 GiB, three bytes */
+#define EQUIPMENT_FPU 0x02
+#define BASE_KIB 640
+
+#define A_UIP 0x80
+#define A_DIVIDER_RESET 0x60
+#define A_RATE 0x0f
+#define A_RESET_STATE 0x26 /* 32768 Hz, 1024 Hz */
+#define B_SET 0x80
+#define B_PIE 0x40
+#define B_AIE 0x20
+#define B_UIE 0x10
+#define B_BINARY 0x04
+#define B_24H 0x02
+#define C_IRQF 0x80
+#define C_PF 0x40
+#define C_AF 0x20
+#define C_UF 0x10
+#define C_FLAGS (C_PF | C_AF | C_UF)
+#define D_VALID 0x80
+
+#define HOUR_PM 0x80
+#define ALARM_ANY 0xc0
+#define INDEX_MASK 0x7f
+#define INDEX_NMI 0x80
+
+#define CRYSTAL_HZ 32768u
+/* Data sheet: the update takes 1984 us and is announced 244 us before. */
+#define UIP_NS 2228000u
+/* Data sheet: the first update comes half a second after the divider is released. */
+#define RELEASE_NS 500000000u
+#define TIMER_MIN_NS 1000u
+#define NEVER (~0ull)
+
+static u64 chain_ns(const struct rtc *r)
+{
+	return clock_wall_ns() + r->phase_ns;
+}
+
+static s64 guest_seconds(const struct rtc *r, u64 chain)
+{
+	return (s64)(chain / NS_PER_SECOND) + r->offset_seconds;
+}
+
+static bool is_divider_reset(const struct rtc *r)
+{
+	return (r->cmos[REG_A] & A_DIVIDER_RESET) == A_DIVIDER_RESET;
+}
+
+/* Does the time of day stand still? */
+static bool is_halted(const struct rtc *r)
+{
+	return (r->cmos[REG_B] & B_SET) || is_divider_reset(r);
+}
+
+static u8 field_encode(const struct rtc *r, u32 value)
+{
+	return (u8)(r->cmos[REG_B] & B_BINARY ? value : value / 10 << 4 | value % 10);
+}
+
+static u32 field_decode(const struct rtc *r, u8 field)
+{
+	return r->cmos[REG_B] & B_BINARY ? field : (field >> 4) * 10u + (field & 0xfu);
+}
+
+static u8 hour_encode(const struct rtc *r, u32 hour)
+{
+	if (r->cmos[REG_B] & B_24H)
+		return field_encode(r, hour);
+	return field_encode(r, (hour + 11) % 12 + 1) | (hour >= 12 ? HOUR_PM : 0);
+}
+
+static u32 hour_decode(const struct rtc *r, u8 field)
+{
+	if (r->cmos[REG_B] & B_24H)
+		return field_decode(r, field);
+	return field_decode(r, field & (u8)~HOUR_PM) % 12 + (field & HOUR_PM ? 12 : 0);
+}
+
+/* Seconds since midnight. */
+static u32 time_of_day(s64 seconds)
+{
+	s64 rest = seconds % SECONDS_PER_DAY;
+
+	return (u32)(rest < 0 ? rest + SECONDS_PER_DAY : rest);
+}
+
+/* Write the time of day and the date into the registers. */
+static void time_store(struct rtc *r, s64 seconds)
+{
+	u32 tod = time_of_day(seconds);
+	struct date d = calendar_date((seconds - tod) / SECONDS_PER_DAY);
+
+	r->cmos[REG_SECONDS] = field_encode(r, tod % 60);
+	r->cmos[REG_MINUTES] = field_encode(r, tod / 60 % 60);
+	r->cmos[REG_HOURS] = hour_encode(r, tod / 3600);
+	r->cmos[REG_WEEKDAY] = field_encode(r, d.weekday + 1u);
+	r->cmos[REG_DAY] = field_encode(r, d.day);
+	r->cmos[REG_MONTH] = field_encode(r, d.month);
+	r->cmos[REG_YEAR] = field_encode(r, (u32)d.year % 100);
+	/* The century is BCD always: no bit of the chip speaks of it. */
+	r->cmos[REG_CENTURY] = (u8)((u32)d.year / 1000 % 10 << 4 | (u32)d.year / 100 % 10);
+}
+
+/* The time that the registers hold. Values out of range give some time, and no harm. */
+static s64 time_load(const struct rtc *r)
+{
+	u32 century = (r->cmos[REG_CENTURY] >> 4) * 10u + (r->cmos[REG_CENTURY] & 0xfu);
+	u32 year = century * 100 + field_decode(r, r->cmos[REG_YEAR]);
+	u32 month = field_decode(r, r->cmos[REG_MONTH]);
+	u32 day = field_decode(r, r->cmos[REG_DAY]);
+
+	month = MIN(MAX(month, 1), 12);
+	return calendar_days((s32)year, (u8)month, (s32)day) * SECONDS_PER_DAY +
+	       hour_decode(r, r->cmos[REG_HOURS]) * 3600 +
+	       field_decode(r, r->cmos[REG_MINUTES]) * 60 +
+	       field_decode(r, r->cmos[REG_SECONDS]);
+}
+
+/* From now on the time is what the registers hold. */
+static void time_commit(struct rtc *r)
+{
+	r->offset_seconds = time_load(r) - (s64)(chain_ns(r) / NS_PER_SECOND);
+}
+
+/* Does an alarm register accept `value`? */
+static bool alarm_accepts(u8 alarm, u8 value)
+{
+	return (alarm & ALARM_ANY) == ALARM_ANY || alarm == value;
+}
+
+static bool alarm_accepts_hour(const struct rtc *r, u32 hour)
+{
+	return alarm_accepts(r->cmos[REG_HOURS_ALARM], hour_encode(r, hour));
+}
+
+/* The first value from `from` to 59 that the alarm register `reg` accepts, or 60. */
+static u32 alarm_first(const struct rtc *r, enum rtc_reg reg, u32 from)
+{
+	while (from < 60 && !alarm_accepts(r->cmos[reg], field_encode(r, from)))
+		from++;
+	return from;
+}
+
+/* The first time of day from `tod` on, before midnight, that matches; SECONDS_PER_DAY if none. */
+static u32 alarm_today(const struct rtc *r, u32 tod)
+{
+	u32 first_second = alarm_first(r, REG_SECONDS_ALARM, 0);
+	u32 hour = tod / 3600, minute = tod / 60 % 60;
+	u32 second = alarm_first(r, REG_SECONDS_ALARM, tod % 60);
+
+	if (first_second == 60)
+		return SECONDS_PER_DAY;
+	if (second == 60) {
+		second = first_second;
+		minute++;
+	}
+	for (; hour < 24; hour++, minute = 0, second = first_second) {
+		u32 match = alarm_first(r, REG_MINUTES_ALARM, minute);
+
+		if (!alarm_accepts_hour(r, hour) || match == 60)
+			continue;
+		return hour * 3600 + match * 60 + (match == minute ? second : first_second);
+	}
+	return SECONDS_PER_DAY;
+}
+
+/* The first time after `seconds` that matches the alarm; INT64_MAX if none does. */
+static s64 alarm_next(const struct rtc *r, s64 seconds)
+{
+	s64 from = seconds + 1;
+	u32 tod = time_of_day(from);
+	u32 match = alarm_today(r, tod);
+
+	if (match != SECONDS_PER_DAY)
+		return from - tod + match;
+	match = alarm_today(r, 0);
+	return match == SECONDS_PER_DAY ? INT64_MAX : from - tod + SECONDS_PER_DAY + match;
+}
+
+/* Rate of the periodic interrupt; 0: off. */
+static u32 periodic_hz(const struct rtc *r)
+{
+	u32 rate = r->cmos[REG_A] & A_RATE;
+
+	if (!rate || is_divider_reset(r))
+		return 0;
+	/* The two slowest-looking selections repeat 8 and 9. */
+	return CRYSTAL_HZ >> ((rate < 3 ? rate + 7 : rate) - 1);
+}
+
+static bool periodic_passed(const struct rtc *r, u64 now)
+{
+	u32 hz = periodic_hz(r);
+
+	return hz && ticks_from_ns(now, hz) != ticks_from_ns(r->seen_ns, hz);
+}
+
+/* Flags of register C for everything that has happened until now; the line follows them. */
+static void flags_update(struct vm *vm)
+{
+	struct rtc *r = &vm->rtc;
+	u64 now = chain_ns(r);
+	u8 *c = &r->cmos[REG_C];
+
+	if (now > r->seen_ns) {
+		s64 seen_seconds = guest_seconds(r, r->seen_ns);
+
+		if (periodic_passed(r, now))
+			*c |= C_PF;
+		if (!is_halted(r) && seen_seconds != guest_seconds(r, now)) {
+			*c |= C_UF;
+			if (alarm_next(r, seen_seconds) <= guest_seconds(r, now))
+				*c |= C_AF;
+		}
+		r->seen_ns = now;
+	}
+	*c &= C_FLAGS;
+	if (*c & r->cmos[REG_B])
+		*c |= C_IRQF;
+	irq_line_set(vm, IRQ_LINE_RTC, *c & C_IRQF);
+}
+
+/* When the alarm comes next, in chain time. */
+static u64 alarm_deadline(const struct rtc *r)
+{
+	s64 now = guest_seconds(r, r->seen_ns);
+	s64 next = alarm_next(r, now);
+
+	if (next == INT64_MAX)
+		return NEVER;
+	return (r->seen_ns / NS_PER_SECOND + (u64)(next - now)) * NS_PER_SECOND;
+}
+
+/* When the next enabled interrupt comes, in chain time. Flags are up to date. */
+static u64 next_deadline(const struct rtc *r)
+{
+	u8 wanted = r->cmos[REG_B];
+	u32 hz = periodic_hz(r);
+	u64 deadline = NEVER;
+
+	if ((wanted & B_PIE) && hz)
+		deadline = ticks_to_ns(ticks_from_ns(r->seen_ns, hz) + 1, hz);
+	if (is_halted(r))
+		return deadline;
+	if (wanted & B_UIE)
+		deadline = MIN(deadline, (r->seen_ns / NS_PER_SECOND + 1) * NS_PER_SECOND);
+	if (wanted & B_AIE)
+		deadline = MIN(deadline, alarm_deadline(r));
+	return deadline;
+}
+
+/* With the line raised nothing more can happen until the guest reads register C. */
+static void deadline_arm(struct vm *vm)
+{
+	struct rtc *r = &vm->rtc;
+	u64 deadline = r->cmos[REG_C] & C_IRQF ? NEVER : next_deadline(r);
+	u64 delay;
+
+	if (deadline == NEVER) {
+		timer_cancel(&r->timer);
+		return;
+	}
+	delay = MAX(deadline - MIN(deadline, r->seen_ns), TIMER_MIN_NS);
+	timer_arm(&r->timer, clock_tsc() + clock_tsc_from_ns(delay) + 1);
+}
+
+static void rtc_fire(struct timer *t)
+{
+	struct vm *vm = container_of(t, struct vm, rtc.timer);
+
+	lock_acquire(&vm->dev_lock);
+	flags_update(vm);
+	deadline_arm(vm);
+	lock_release(&vm->dev_lock);
+}
+
+static bool is_time_reg(u8 index)
+{
+	switch (index) {
+	case REG_SECONDS:
+	case REG_MINUTES:
+	case REG_HOURS:
+	case REG_WEEKDAY:
+	case REG_DAY:
+	case REG_MONTH:
+	case REG_YEAR:
+	case REG_CENTURY:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static u8 reg_a_read(const struct rtc *r)
+{
+	bool updates = !is_halted(r) && chain_ns(r) % NS_PER_SECOND >= NS_PER_SECOND - UIP_NS;
+
+	return r->cmos[REG_A] | (updates ? A_UIP : 0);
+}
+
+static u8 reg_c_read(struct vm *vm)
+{
+	u8 value;
+
+	flags_update(vm);
+	value = vm->rtc.cmos[REG_C];
+	vm->rtc.cmos[REG_C] = 0;
+	irq_line_set(vm, IRQ_LINE_RTC, false);
+	deadline_arm(vm);
+	return value;
+}
+
+static u8 cmos_read(struct vm *vm, u8 index)
+{
+	struct rtc *r = &vm->rtc;
+
+	if (is_time_reg(index) && !is_halted(r))
+		time_store(r, guest_seconds(r, chain_ns(r)));
+	switch (index) {
+	case REG_A:
+		return reg_a_read(r);
+	case REG_C:
+		return reg_c_read(vm);
+	default:
+		return r->cmos[index];
+	}
+}
+
+static void time_write(struct rtc *r, u8 index, u8 value)
+{
+	if (is_halted(r)) {
+		r->cmos[index] = value;
+		return;
+	}
+	time_store(r, guest_seconds(r, chain_ns(r)));
+	r->cmos[index] = value;
+	time_commit(r);
+}
+
+/* Write register A or B; the time stops or goes on as they say. */
+static void control_write(struct rtc *r, u8 index, u8 value)
+{
+	bool was_halted = is_halted(r), was_reset = is_divider_reset(r);
+
+	if (!was_halted)
+		time_store(r, guest_seconds(r, chain_ns(r)));
+	r->cmos[index] = value;
+	if (was_reset && !is_divider_reset(r)) {
+		u64 wall = clock_wall_ns() % NS_PER_SECOND;
+
+		r->phase_ns = (NS_PER_SECOND + RELEASE_NS - wall) % NS_PER_SECOND;
+		r->seen_ns = chain_ns(r);
+	}
+	if (was_halted && !is_halted(r))
+		time_commit(r);
+}
+
+static void cmos_write(struct vm *vm, u8 index, u8 value)
+{
+	struct rtc *r = &vm->rtc;
+
+	flags_update(vm);
+	if (is_time_reg(index))
+		time_write(r, index, value);
+	else if (index == REG_A)
+		control_write(r, index, value & (u8)~A_UIP);
+	else if (index == REG_B)
+		control_write(r, index, value & B_SET ? value & (u8)~B_UIE : value);
+	else if (index != REG_C && index != REG_D)
+		r->cmos[index] = value;
+	flags_update(vm);
+	deadline_arm(vm);
+}
+
+u32 rtc_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
+{
+	/* The index port cannot be read on a PC. */
+	return port & 1 ? cmos_read(vm, vm->rtc.index) : 0xff;
+}
+
+void rtc_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
+{
+	struct rtc *r = &vm->rtc;
+
+	if (port & 1) {
+		cmos_write(vm, r->index, (u8)value);
+		return;
+	}
+	r->index = value & INDEX_MASK;
+	r->masks_nmi = value & INDEX_NMI;
+}
+
+static void cmos_put(struct rtc *r, u8 index, unsigned len_bytes, u64 value)
+{
+	value = MIN(value, MASK(len_bytes * 8 - 1, 0));
+	for (unsigned i = 0; i < len_bytes; i++)
+		r->cmos[index + i] = (u8)(value >> (8 * i));
+}
+
+static void cmos_describe_memory(struct rtc *r, u64 memory_bytes)
+{
+	struct ram_layout ram = ram_layout_make(memory_bytes);
+	u64 below = ram.below_4g_bytes;
+	u64 extended_kib = (below - MIN(below, MiB(1))) / KiB(1);
+
+	cmos_put(r, CMOS_BASE_KIB, 2, BASE_KIB);
+	cmos_put(r, CMOS_EXTENDED_KIB, 2, extended_kib);
+	cmos_put(r, CMOS_EXTENDED_KIB_COPY, 2, extended_kib);
+	cmos_put(r, CMOS_EXTENDED_64K, 2, (below - MIN(below, MiB(16))) / KiB(64));
+	cmos_put(r, CMOS_HIGH_64K, 3, ram.above_4g_bytes / KiB(64));
+}
+
+void rtc_init(struct vm *vm)
+{
+	timer_init(&vm->rtc.timer, vm->vcpu[0]->cpu, rtc_fire);
+}
+
+void rtc_reset(struct vm *vm)
+{
+	struct rtc *r = &vm->rtc;
+
+	timer_cancel(&r->timer);
+	for (unsigned i = 0; i < RTC_CMOS_BYTES; i++)
+		r->cmos[i] = 0;
+	r->cmos[REG_A] = A_RESET_STATE;
+	r->cmos[REG_B] = B_24H;
+	r->cmos[REG_D] = D_VALID;
+	r->cmos[CMOS_EQUIPMENT] = EQUIPMENT_FPU;
+	cmos_describe_memory(r, vm->config->memory_bytes);
+	r->index = 0;
+	r->masks_nmi = false;
+	r->phase_ns = 0;
+	r->offset_seconds = 0;
+	r->seen_ns = chain_ns(r);
+	irq_line_set(vm, IRQ_LINE_RTC, false);
+}

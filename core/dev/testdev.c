@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/dev/testdev.h"
+
+#include <string.h>
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/page.h"
+#include "core/irq.h"
+#include "core/lib/bits.h"
+#include "core/load/layout.h"
+#include "core/npt.h"
+#include "core/vm.h"
+
+#define PORT_SCRATCH 0xe0
+#define PORT_UNMAP 0xe4
+#define PORT_EXIT 0xf4
+#define PORT_LINES 0x2000
+#define PORT_SHUTDOWN 0x8900
+
+_Static_assert(TESTDEV_MEM_PAGES * PAGE_SIZE == GPA_TESTDEV_MEM_BYTES, "memory of the test device");
+
+static const char shutdown_word[] = "Shutdown";
+#define SHUTDOWN_BYTES (sizeof(shutdown_word) - 1)
+
+enum err testdev_init(struct vm *vm)
+{
+	struct testdev *t = &vm->testdev;
+
+	if (!vm->config->testdev)
+		return ERR_NONE;
+	for (unsigned i = 0; i < TESTDEV_MEM_PAGES; i++) {
+		t->mem[i] = page_alloc();
+		if (!t->mem[i]) {
+			testdev_destroy(vm);
+			return ERR_NOMEM;
+		}
+	}
+	t->is_present = true;
+	return ERR_NONE;
+}
+
+void testdev_destroy(struct vm *vm)
+{
+	struct testdev *t = &vm->testdev;
+
+	t->is_present = false;
+	for (unsigned i = 0; i < TESTDEV_MEM_PAGES; i++) {
+		if (t->mem[i])
+			page_free(t->mem[i]);
+		t->mem[i] = NULL;
+	}
+}
+
+void testdev_reset(struct vm *vm)
+{
+	struct testdev *t = &vm->testdev;
+
+	t->nr_matched = 0;
+	t->scratch = 0;
+	for (unsigned i = 0; t->is_present && i < TESTDEV_MEM_PAGES; i++)
+		memset(t->mem[i], 0, PAGE_SIZE);
+}
+
+/* How many bytes of an access to the scratch register lie within it. */
+static unsigned scratch_width(u16 port, unsigned width_bytes)
+{
+	return MIN(width_bytes, 4u - (port & 3u));
+}
+
+static void scratch_write(struct testdev *t, u16 port, unsigned width_bytes, u32 value)
+{
+	unsigned shift = 8 * (port & 3u);
+	u32 mask = (u32)(MASK(scratch_width(port, width_bytes) * 8 - 1, 0) << shift);
+
+	t->scratch = (t->scratch & ~mask) | (value << shift & mask);
+}
+
+/* The first exit counts, as the first reason to stop does. */
+static void exit_write(struct vm *vm, u32 value)
+{
+	if (atomic_load_u32(&vm->end) == VM_END_NONE)
+		atomic_store_u32(&vm->exit_code, value);
+	vm_stop(vm, VM_END_EXIT);
+}
+
+static void shutdown_write(struct vm *vm, u8 byte)
+{
+	struct testdev *t = &vm->testdev;
+
+	if (byte != (u8)shutdown_word[t->nr_matched])
+		t->nr_matched = 0;
+	if (byte == (u8)shutdown_word[t->nr_matched])
+		t->nr_matched++;
+	if (t->nr_matched < SHUTDOWN_BYTES)
+		return;
+	t->nr_matched = 0;
+	vm_stop(vm, VM_END_POWEROFF);
+}
+
+u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
+{
+	const struct testdev *t = &vm->testdev;
+	unsigned shift = 8 * (port & 3u);
+	unsigned width = scratch_width(port, width_bytes);
+
+	if (!t->is_present || port < PORT_SCRATCH || port >= PORT_UNMAP)
+		return ~0u;
+	return (u32)~MASK(width * 8 - 1, 0) | (u32)(t->scratch >> shift & MASK(width * 8 - 1, 0));
+}
+
+void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
+{
+	if (!vm->testdev.is_present)
+		return;
+	if (port == PORT_EXIT)
+		exit_write(vm, value);
+	else if (port == PORT_UNMAP)
+		npt_unmap_page(vm, (gpa_t){ ALIGN_DOWN((u64)value, PAGE_SIZE) });
+	else if (port == PORT_SHUTDOWN)
+		shutdown_write(vm, (u8)value);
+	else if (port >= PORT_LINES && port < PORT_LINES + IOAPIC_NR_PINS)
+		irq_line_set(vm, port - PORT_LINES, value);
+	else if (port >= PORT_SCRATCH && port < PORT_UNMAP)
+		scratch_write(&vm->testdev, port, width_bytes, value);
+}
+
+/* The byte of the memory at `offset`, or NULL. */
+static u8 *mem_byte(struct vm *vm, u32 offset)
+{
+	if (!vm->testdev.is_present || offset >= GPA_TESTDEV_MEM_BYTES)
+		return NULL;
+	return &vm->testdev.mem[offset / PAGE_SIZE][offset % PAGE_SIZE];
+}
+
+u64 testdev_mem_read(struct vm *vm, u32 offset, unsigned width_bytes)
+{
+	u64 value = 0;
+
+	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++) {
+		const u8 *p = mem_byte(vm, offset + i);
+
+		value |= (u64)(p ? *p : 0xff) << (8 * i);
+	}
+	return value;
+}
+
+void testdev_mem_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value)
+{
+	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++) {
+		u8 *p = mem_byte(vm, offset + i);
+
+		if (p)
+			*p = (u8)(value >> (8 * i));
+	}
+}

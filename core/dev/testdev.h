@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Devices for test kernels, present only in VMs whose configuration says `testdev = true`; without
+ * it the ports read as all ones and ignore writes. They are those that kvm-unit-tests expects:
+ *
+ *   0xf4            any write ends the VM with the value as exit code
+ *   0x8900          the bytes "Shutdown", one after the other, power the VM off
+ *   0xe0 to 0xe3    a 32-bit scratch register, any width
+ *   0xe4            a 32-bit guest-physical address: its page is dropped from the nested tables
+ *   0x2000 + n      bit 0 to 7 not all 0: raise line n (0 to 23), all 0: lower it
+ *   0xff000000      64 KiB of memory that is emulated access by access
+ *
+ * Under vm->dev_lock.
+ */
+#ifndef CORE_DEV_TESTDEV_H
+#define CORE_DEV_TESTDEV_H
+
+#include "core/lib/err.h"
+#include "core/lib/types.h"
+
+struct vm;
+
+#define TESTDEV_MEM_PAGES 16
+
+struct testdev {
+	bool is_present; /* [c] */
+	u8 nr_matched; /* bytes of "Shutdown" seen in a row */
+	u32 scratch;
+	u8 *mem[TESTDEV_MEM_PAGES]; /* [c] */
+};
+
+/* Once; takes memory only if the configuration wants the devices. ERR_NOMEM. */
+enum err testdev_init(struct vm *vm) __must_check;
+void testdev_destroy(struct vm *vm);
+
+/* Power-on state. */
+void testdev_reset(struct vm *vm);
+
+/* All the ports above, widths 1, 2 and 4. */
+u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes);
+void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value);
+
+/* The memory; what reaches past its end is dropped, and reads as ones. Widths 1 to 8. */
+u64 testdev_mem_read(struct vm *vm, u32 offset, unsigned width_bytes);
+void testdev_mem_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value);
+
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/dev/uart.h"
+
+#include "core/console.h"
+#include "core/irq.h"
+#include "core/lib/bits.h"
+#include "core/vm.h"
+
+/* Offsets; 0 and 1 are the divisor while LCR_DLAB is set. */
+enum uart_reg {
+	REG_DATA,
+	REG_IER,
+	REG_IIR, /* FCR when written */
+	REG_LCR,
+	REG_MCR,
+	REG_LSR,
+	REG_MSR,
+	REG_SCRATCH,
+};
+#define REG_OFFSET_MASK 7
+
+#define IER_RX 0x01
+#define IER_THRE 0x02
+#define IER_LINE_STATUS 0x04
+#define IER_MODEM 0x08
+#define IER_MASK 0x0f
+
+#define IIR_MODEM 0x00
+#define IIR_NONE 0x01
+#define IIR_THRE 0x02
+#define IIR_RX 0x04
+#define IIR_LINE_STATUS 0x06
+#define IIR_TIMEOUT 0x0c
+#define IIR_FIFO 0xc0
+
+#define FCR_ENABLE 0x01
+#define FCR_CLEAR_RX 0x02
+#define FCR_KEPT 0xc9
+#define FCR_TRIGGER_SHIFT 6
+
+#define LCR_DLAB 0x80
+
+#define MCR_DTR 0x01
+#define MCR_RTS 0x02
+#define MCR_OUT1 0x04
+#define MCR_OUT2 0x08
+#define MCR_LOOP 0x10
+#define MCR_MASK 0x1f
+
+#define LSR_DATA 0x01
+#define LSR_OVERRUN 0x02
+#define LSR_THRE 0x20
+#define LSR_TEMT 0x40
+
+#define MSR_CTS 0x10
+#define MSR_DSR 0x20
+#define MSR_RI 0x40
+#define MSR_DCD 0x80
+#define MSR_LINES 0xf0
+#define MSR_DELTA_SHIFT 4
+
+static bool is_fifo_enabled(const struct uart *u)
+{
+	return u->fcr & FCR_ENABLE;
+}
+
+static u32 fifo_capacity(const struct uart *u)
+{
+	return is_fifo_enabled(u) ? UART_FIFO_BYTES : 1;
+}
+
+static u32 fifo_trigger(const struct uart *u)
+{
+	static const u8 levels[4] = { 1, 4, 8, 14 };
+
+	return is_fifo_enabled(u) ? levels[u->fcr >> FCR_TRIGGER_SHIFT] : 1;
+}
+
+static void fifo_push(struct uart *u, u8 byte)
+{
+	u->fifo[(u->fifo_first + u->fifo_count) % UART_FIFO_BYTES] = byte;
+	u->fifo_count++;
+}
+
+/* Let waiting input in. In loopback the receiver is cut off from the line. */
+static void fifo_fill(struct uart *u)
+{
+	if (u->mcr & MCR_LOOP)
+		return;
+	while (u->queue_count && u->fifo_count < fifo_capacity(u)) {
+		fifo_push(u, u->queue[u->queue_first]);
+		u->queue_first = (u->queue_first + 1) % UART_QUEUE_BYTES;
+		u->queue_count--;
+	}
+}
+
+/* The interrupt that has the highest priority, as IIR shows it. */
+static u8 uart_cause(const struct uart *u)
+{
+	if ((u->ier & IER_LINE_STATUS) && u->lsr_error)
+		return IIR_LINE_STATUS;
+	if ((u->ier & IER_RX) && u->fifo_count)
+		return u->fifo_count >= fifo_trigger(u) ? IIR_RX : IIR_TIMEOUT;
+	if ((u->ier & IER_THRE) && u->is_thre_pending)
+		return IIR_THRE;
+	if ((u->ier & IER_MODEM) && u->msr_delta)
+		return IIR_MODEM;
+	return IIR_NONE;
+}
+
+/* OUT2 gates the line on a PC; in loopback the pin is inactive. */
+static void uart_update(struct vm *vm)
+{
+	struct uart *u = &vm->uart;
+	bool level = uart_cause(u) != IIR_NONE && (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
+
+	if (level == u->line)
+		return;
+	u->line = level;
+	irq_line_set(vm, IRQ_LINE_UART, level);
+}
+
+/* Bits 7:4 of MSR: a terminal that is ready, or the port's own outputs. */
+static u8 modem_lines(const struct uart *u)
+{
+	u8 lines = 0;
+
+	if (!(u->mcr & MCR_LOOP))
+		return MSR_CTS | MSR_DSR | MSR_DCD;
+	if (u->mcr & MCR_RTS)
+		lines |= MSR_CTS;
+	if (u->mcr & MCR_DTR)
+		lines |= MSR_DSR;
+	if (u->mcr & MCR_OUT1)
+		lines |= MSR_RI;
+	if (u->mcr & MCR_OUT2)
+		lines |= MSR_DCD;
+	return lines;
+}
+
+static u8 data_read(struct uart *u)
+{
+	u8 byte;
+
+	if (!u->fifo_count)
+		return 0;
+	byte = u->fifo[u->fifo_first];
+	u->fifo_first = (u->fifo_first + 1) % UART_FIFO_BYTES;
+	u->fifo_count--;
+	fifo_fill(u);
+	return byte;
+}
+
+/* Reading IIR acknowledges the transmitter's interrupt if it is the one shown. */
+static u8 iir_read(struct uart *u)
+{
+	u8 cause = uart_cause(u);
+
+	if (cause == IIR_THRE)
+		u->is_thre_pending = false;
+	return cause | (is_fifo_enabled(u) ? IIR_FIFO : 0);
+}
+
+static u8 lsr_read(struct uart *u)
+{
+	u8 value = LSR_THRE | LSR_TEMT | u->lsr_error;
+
+	u->lsr_error = 0;
+	return value | (u->fifo_count ? LSR_DATA : 0);
+}
+
+static u8 msr_read(struct uart *u)
+{
+	u8 value = modem_lines(u) | u->msr_delta;
+
+	u->msr_delta = 0;
+	return value;
+}
+
+static u8 reg_read(struct uart *u, enum uart_reg reg)
+{
+	bool dlab = u->lcr & LCR_DLAB;
+
+	switch (reg) {
+	case REG_DATA:
+		return dlab ? u->divisor_low : data_read(u);
+	case REG_IER:
+		return dlab ? u->divisor_high : u->ier;
+	case REG_IIR:
+		return iir_read(u);
+	case REG_LCR:
+		return u->lcr;
+	case REG_MCR:
+		return u->mcr;
+	case REG_LSR:
+		return lsr_read(u);
+	case REG_MSR:
+		return msr_read(u);
+	case REG_SCRATCH:
+		break;
+	}
+	return u->scratch;
+}
+
+u32 uart_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
+{
+	u8 value = reg_read(&vm->uart, (enum uart_reg)(port & REG_OFFSET_MASK));
+
+	uart_update(vm);
+	return value;
+}
+
+static void data_write(struct vm *vm, u8 byte)
+{
+	struct uart *u = &vm->uart;
+
+	/* The holding register is full for a moment: edge-triggered controllers need to see it. */
+	u->is_thre_pending = false;
+	uart_update(vm);
+	if (!(u->mcr & MCR_LOOP))
+		console_guest_output(vm, byte);
+	else if (u->fifo_count < fifo_capacity(u))
+		fifo_push(u, byte);
+	else
+		u->lsr_error |= LSR_OVERRUN;
+	u->is_thre_pending = true;
+}
+
+static void ier_write(struct uart *u, u8 value)
+{
+	u8 risen = value & (u8)~u->ier;
+
+	u->ier = value & IER_MASK;
+	/* The transmitter is empty already, so enabling its interrupt raises it. */
+	if (risen & IER_THRE)
+		u->is_thre_pending = true;
+}
+
+static void fcr_write(struct uart *u, u8 value)
+{
+	bool toggles = (value ^ u->fcr) & FCR_ENABLE;
+
+	if (toggles || (value & FCR_CLEAR_RX))
+		u->fifo_count = 0;
+	/* The other bits take only together with the enable bit. */
+	u->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
+	fifo_fill(u);
+}
+
+static void mcr_write(struct uart *u, u8 value)
+{
+	u8 before = modem_lines(u);
+	u8 changed;
+
+	u->mcr = value & MCR_MASK;
+	changed = before ^ modem_lines(u);
+	/* For the ring indicator only its end counts. */
+	if (!(before & MSR_RI))
+		changed &= (u8)~MSR_RI;
+	u->msr_delta |= (changed & MSR_LINES) >> MSR_DELTA_SHIFT;
+	fifo_fill(u);
+}
+
+static void reg_write(struct vm *vm, enum uart_reg reg, u8 value)
+{
+	struct uart *u = &vm->uart;
+	bool dlab = u->lcr & LCR_DLAB;
+
+	switch (reg) {
+	case REG_DATA:
+		if (dlab)
+			u->divisor_low = value;
+		else
+			data_write(vm, value);
+		break;
+	case REG_IER:
+		if (dlab)
+			u->divisor_high = value;
+		else
+			ier_write(u, value);
+		break;
+	case REG_IIR:
+		fcr_write(u, value);
+		break;
+	case REG_LCR:
+		u->lcr = value;
+		break;
+	case REG_MCR:
+		mcr_write(u, value);
+		break;
+	case REG_LSR: /* for the factory's tests only */
+	case REG_MSR:
+		break;
+	case REG_SCRATCH:
+		u->scratch = value;
+		break;
+	}
+}
+
+void uart_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
+{
+	reg_write(vm, (enum uart_reg)(port & REG_OFFSET_MASK), (u8)value);
+	uart_update(vm);
+}
+
+unsigned uart_input(struct vm *vm, const u8 *buf, unsigned n)
+{
+	struct uart *u = &vm->uart;
+	unsigned taken = 0;
+
+	for (; taken < n && u->queue_count < UART_QUEUE_BYTES; taken++) {
+		u->queue[(u->queue_first + u->queue_count) % UART_QUEUE_BYTES] = buf[taken];
+		u->queue_count++;
+	}
+	fifo_fill(u);
+	uart_update(vm);
+	return taken;
+}
+
+void uart_reset(struct vm *vm)
+{
+	vm->uart = (struct uart){ .divisor_low = 12 };
+	irq_line_set(vm, IRQ_LINE_UART, false);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guest's first serial port: a 16550A at ports 0x3f8 to 0x3ff, line 4. What the guest sends
+ * goes to console_guest_output() at once, so the transmitter is always empty; what it receives
+ * waits in a queue behind the 16-byte FIFO, so that pasted text is not lost. A character in the
+ * FIFO below the trigger level counts as timed out at once. Under vm->dev_lock.
+ */
+#ifndef CORE_DEV_UART_H
+#define CORE_DEV_UART_H
+
+#include "core/lib/types.h"
+
+struct vm;
+
+#define UART_FIFO_BYTES 16
+#define UART_QUEUE_BYTES 256 /* a power of two */
+
+struct uart {
+	u8 ier;
+	u8 fcr;
+	u8 lcr;
+	u8 mcr;
+	u8 msr_delta; /* bits 3:0 of MSR */
+	u8 lsr_error; /* overrun, parity, framing, break: bits 4:1 of LSR */
+	u8 scratch;
+	u8 divisor_low;
+	u8 divisor_high;
+	bool is_thre_pending; /* transmitter-empty interrupt not yet acknowledged */
+	bool line; /* level of the interrupt line */
+	u8 fifo[UART_FIFO_BYTES];
+	u32 fifo_first;
+	u32 fifo_count;
+	u8 queue[UART_QUEUE_BYTES]; /* input that has not reached the FIFO */
+	u32 queue_first;
+	u32 queue_count;
+};
+
+/* Power-on state. Input that waits is dropped. */
+void uart_reset(struct vm *vm);
+
+/* Ports 0x3f8 to 0x3ff; `width_bytes` is 1. */
+u32 uart_read(struct vm *vm, u16 port, unsigned width_bytes);
+void uart_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value);
+
+/* The guest receives `n` bytes; returns how many there was room for. */
+unsigned uart_input(struct vm *vm, const u8 *buf, unsigned n);
+
+#endif

@@ -1,0 +1,592 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/emul/emul.h"
+
+#include "core/emul/internal.h"
+
+/* Where an operand is. The ones up to K_LAST_MODRM need a ModRM byte. */
+enum kind {
+	K_NONE, K_E, K_M, K_R, K_G, K_SREG, K_CR, K_DR,
+	K_LAST_MODRM = K_DR,
+	K_Z, K_A, K_C, K_DX, K_ONE, K_I, K_J, K_P, K_O, K_X, K_Y,
+};
+
+enum size { S_n, S_b, S_w, S_d, S_q, S_v, S_z, S_y, S_l, S_x, S_s };
+
+#define FORM(kind, size) ((kind) << 4 | (size))
+#define FORM_KIND(form) ((enum kind)((form) >> 4))
+#define FORM_SIZE(form) ((enum size)((form) & 0xf))
+
+/* The manual's names of operand forms, as opcodes.def writes them. */
+enum form {
+	__ = 0,
+	Eb = FORM(K_E, S_b), Ew = FORM(K_E, S_w), Ev = FORM(K_E, S_v), Ez = FORM(K_E, S_z),
+	El = FORM(K_E, S_l), Es = FORM(K_E, S_s), En = FORM(K_E, S_n),
+	Mb = FORM(K_M, S_b), Mv = FORM(K_M, S_v), My = FORM(K_M, S_y), Mx = FORM(K_M, S_x),
+	Mn = FORM(K_M, S_n), Rl = FORM(K_R, S_l),
+	Gb = FORM(K_G, S_b), Gw = FORM(K_G, S_w), Gv = FORM(K_G, S_v), Gy = FORM(K_G, S_y),
+	Gl = FORM(K_G, S_l),
+	Sw = FORM(K_SREG, S_w), Cl = FORM(K_CR, S_l), Dl = FORM(K_DR, S_l),
+	Zb = FORM(K_Z, S_b), Zv = FORM(K_Z, S_v),
+	Ab = FORM(K_A, S_b), Av = FORM(K_A, S_v), Az = FORM(K_A, S_z),
+	CL = FORM(K_C, S_b), DX = FORM(K_DX, S_w), K1 = FORM(K_ONE, S_b),
+	Ib = FORM(K_I, S_b), Iw = FORM(K_I, S_w), Iz = FORM(K_I, S_z), Iv = FORM(K_I, S_v),
+	Jb = FORM(K_J, S_b), Jz = FORM(K_J, S_z), Pn = FORM(K_P, S_n),
+	Ob = FORM(K_O, S_b), Ov = FORM(K_O, S_v),
+	Xb = FORM(K_X, S_b), Xz = FORM(K_X, S_z), Xv = FORM(K_X, S_v),
+	Yb = FORM(K_Y, S_b), Yz = FORM(K_Y, S_z), Yv = FORM(K_Y, S_v),
+};
+
+enum row_flags { N64 = 1, D64 = 2, F64 = 4, LCK = 8, PM = 16 };
+
+struct row {
+	u8 op; /* enum emul_op or a group */
+	u8 flags; /* enum row_flags */
+	u16 form[EMUL_NR_OPNDS]; /* enum form */
+};
+
+#define ROW(name, form1, form2, form3, flags) { EMUL_OP_##name, flags, { form1, form2, form3 } }
+
+/* Groups stand behind the mnemonics in struct row.op. */
+enum group {
+	EMUL_OP_GRP_ALU = EMUL_NR_OPS,
+	EMUL_OP_GRP_POP, EMUL_OP_GRP_SHIFT, EMUL_OP_GRP_MOV, EMUL_OP_GRP_UNARY,
+	EMUL_OP_GRP_UNARY_V, EMUL_OP_GRP_INC, EMUL_OP_GRP_CALL, EMUL_OP_GRP_LDT, EMUL_OP_GRP_GDT,
+	EMUL_OP_GRP_BIT, EMUL_OP_GRP_CMPXCHG8B,
+	END_OF_GROUPS
+};
+_Static_assert(END_OF_GROUPS <= 256, "struct row.op is one byte");
+
+static const struct row one_byte[256] = {
+#define OP1(first, last, ...) [(first) ... (last)] = ROW(__VA_ARGS__),
+#include "core/emul/opcodes.def"
+};
+
+static const struct row two_byte[256] = {
+#define OP2(first, last, ...) [(first) ... (last)] = ROW(__VA_ARGS__),
+#include "core/emul/opcodes.def"
+};
+
+static const struct row groups[END_OF_GROUPS - EMUL_NR_OPS][8] = {
+#define GRP(group, reg, ...) [EMUL_OP_GRP_##group - EMUL_NR_OPS][reg] = ROW(__VA_ARGS__),
+#include "core/emul/opcodes.def"
+};
+
+/* A row of maps 0f 38 and 0f 3a that has no line of its own. */
+static const struct row three_byte_38 = ROW(OTHER, En, __, __, 0);
+static const struct row three_byte_3a = ROW(OTHER, En, Ib, __, 0);
+
+#define IN64 1 /* struct alt.prefix: in 64-bit mode */
+
+static const struct alt {
+	u8 map, opcode, prefix;
+	struct row row;
+} alts[] = {
+#define ALT(map, opcode, prefix, ...) { map, opcode, prefix, ROW(__VA_ARGS__) },
+#include "core/emul/opcodes.def"
+};
+
+static const struct sys {
+	u8 modrm;
+	struct row row;
+} systems[] = {
+#define SYS(modrm, name) { modrm, ROW(name, __, __, __, 0) },
+#include "core/emul/opcodes.def"
+};
+
+static bool is_long(const struct emul_ctx *ctx)
+{
+	return ctx->mode == EMUL_MODE_LONG;
+}
+
+static enum emul_mode mode_of(const struct emul_ctx *ctx)
+{
+	if (!(ctx->cr0 & CR0_BIT_PE))
+		return EMUL_MODE_REAL;
+	if (ctx->efer & EFER_BIT_LMA)
+		return ctx->seg[EMUL_CS].ar & EMUL_AR_L ? EMUL_MODE_LONG : EMUL_MODE_PROT;
+	return ctx->rflags & FLAG_VM ? EMUL_MODE_VM86 : EMUL_MODE_PROT;
+}
+
+/* Get bytes up to the end of the page, so that a fault on the next page only counts if needed. */
+static enum emul_result fetch_more(struct emul_ctx *ctx, u64 linear)
+{
+	unsigned in_page = (unsigned)(4096 - (linear & 4095));
+	unsigned len = MIN((unsigned)(EMUL_INSN_MAX - ctx->nr_bytes), in_page);
+
+	if (!ctx->cb->fetch)
+		return EMUL_UNSUPPORTED;
+	EMUL_TRY(ctx->cb->fetch(ctx->env, linear, ctx->bytes + ctx->nr_bytes, len, &ctx->fault));
+	ctx->nr_bytes = (u8)(ctx->nr_bytes + len);
+	return EMUL_OK;
+}
+
+/* Segmentation of instruction fetches: SDM "Limit Checking", "Canonical Addressing". */
+static enum emul_result code_linear(struct emul_ctx *ctx, u64 offset, u64 *linear)
+{
+	const struct emul_seg *cs = &ctx->seg[EMUL_CS];
+
+	*linear = is_long(ctx) ? offset : (u32)(cs->base + offset);
+	if (is_long(ctx) ? !emul_is_canonical(ctx, offset) : offset > cs->limit)
+		return fault_err0(ctx, VECTOR_GP);
+	return EMUL_OK;
+}
+
+static enum emul_result next_byte(struct emul_ctx *ctx, u8 *byte)
+{
+	struct emul_insn *d = &ctx->insn;
+	u64 linear;
+
+	if (d->len == EMUL_INSN_MAX)
+		return fault_err0(ctx, VECTOR_GP);
+	EMUL_TRY(code_linear(ctx, ctx->rip + d->len, &linear));
+	if (d->len >= ctx->nr_bytes)
+		EMUL_TRY(fetch_more(ctx, linear));
+	*byte = ctx->bytes[d->len++];
+	return EMUL_OK;
+}
+
+/* A little-endian number of `size` bytes, sign-extended. */
+static enum emul_result next_number(struct emul_ctx *ctx, unsigned size, u64 *value)
+{
+	u64 number = 0;
+	u8 byte;
+
+	for (unsigned i = 0; i < size; i++) {
+		EMUL_TRY(next_byte(ctx, &byte));
+		number |= (u64)byte << 8 * i;
+	}
+	*value = sign_extend(number, size);
+	return EMUL_OK;
+}
+
+/* Note one legacy prefix. False if `byte` is none. */
+static bool prefix_note(struct emul_ctx *ctx, u8 byte)
+{
+	struct emul_insn *d = &ctx->insn;
+
+	switch (byte) {
+	case 0x26: case 0x2e: case 0x36: case 0x3e:
+		if (!is_long(ctx)) /* ignored there, and does not undo FS or GS */
+			d->seg = byte >> 3 & 3;
+		return true;
+	case 0x64: case 0x65:
+		d->seg = (u8)(byte - 0x64 + EMUL_FS);
+		return true;
+	case 0x66:
+		d->has_66 = true;
+		return true;
+	case 0x67:
+		d->has_67 = true;
+		return true;
+	case 0xf0:
+		d->has_lock = true;
+		return true;
+	case 0xf2: case 0xf3:
+		d->rep = byte;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* REX counts only right before the opcode: SDM "REX Prefixes". */
+static enum emul_result decode_prefixes(struct emul_ctx *ctx, u8 *opcode)
+{
+	for (;;) {
+		EMUL_TRY(next_byte(ctx, opcode));
+		if (prefix_note(ctx, *opcode))
+			ctx->insn.rex = 0;
+		else if (is_long(ctx) && (*opcode & 0xf0) == 0x40)
+			ctx->insn.rex = *opcode;
+		else
+			return EMUL_OK;
+	}
+}
+
+/*
+ * VEX (c4, c5) and EVEX (62) share their first byte with instructions that must have a memory
+ * operand; outside 64-bit mode the second byte tells.
+ */
+static enum emul_result check_vex(struct emul_ctx *ctx, u8 opcode)
+{
+	u8 second;
+
+	if (opcode != 0xc4 && opcode != 0xc5 && opcode != 0x62)
+		return EMUL_OK;
+	if (is_long(ctx))
+		return EMUL_UNSUPPORTED;
+	if (ctx->mode != EMUL_MODE_PROT)
+		return EMUL_OK;
+	EMUL_TRY(next_byte(ctx, &second));
+	ctx->insn.len--;
+	return second >= 0xc0 ? EMUL_UNSUPPORTED : EMUL_OK;
+}
+
+static enum emul_result decode_opcode(struct emul_ctx *ctx)
+{
+	struct emul_insn *d = &ctx->insn;
+
+	EMUL_TRY(decode_prefixes(ctx, &d->opcode));
+	if (d->opcode != 0x0f)
+		return check_vex(ctx, d->opcode);
+	EMUL_TRY(next_byte(ctx, &d->opcode));
+	d->map = d->opcode == 0x38 ? 2 : d->opcode == 0x3a ? 3 : 1;
+	return d->map > 1 ? next_byte(ctx, &d->opcode) : EMUL_OK;
+}
+
+static const struct row *row_find(const struct emul_ctx *ctx)
+{
+	const struct emul_insn *d = &ctx->insn;
+	u8 prefix = d->rep ? d->rep : d->has_66 ? 0x66 : 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(alts); i++) {
+		const struct alt *a = &alts[i];
+
+		if (a->map == d->map && a->opcode == d->opcode &&
+		    (a->prefix == IN64 ? is_long(ctx) : a->prefix == prefix))
+			return &a->row;
+	}
+	switch (d->map) {
+	case 0:
+		return &one_byte[d->opcode];
+	case 1:
+		return &two_byte[d->opcode];
+	default:
+		return d->map == 2 ? &three_byte_38 : &three_byte_3a;
+	}
+}
+
+/* 0f 01 with a register form and no use for a register: the whole byte is the opcode. */
+static void row_system(struct row *row, u8 modrm)
+{
+	row->op = EMUL_OP_NONE;
+	for (size_t i = 0; i < ARRAY_SIZE(systems); i++)
+		if (systems[i].modrm == modrm)
+			*row = systems[i].row;
+}
+
+/* Choose the row within a group by ModRM.reg. */
+static void row_group(struct row *row, u8 modrm)
+{
+	unsigned reg = modrm >> 3 & 7;
+	const struct row *sub;
+
+	if (row->op < EMUL_NR_OPS)
+		return;
+	if (row->op == EMUL_OP_GRP_GDT && modrm >= 0xc0 && reg != 4 && reg != 6) {
+		row_system(row, modrm);
+		return;
+	}
+	sub = &groups[row->op - EMUL_NR_OPS][reg];
+	row->op = sub->op;
+	row->flags |= sub->flags;
+	for (unsigned i = 0; i < EMUL_NR_OPNDS; i++)
+		if (sub->form[i] != __)
+			row->form[i] = sub->form[i];
+}
+
+static bool row_has_modrm(const struct row *row)
+{
+	for (unsigned i = 0; i < EMUL_NR_OPNDS; i++)
+		if (row->form[i] != __ && FORM_KIND(row->form[i]) <= K_LAST_MODRM)
+			return true;
+	return false;
+}
+
+static bool row_has_kind(const struct row *row, enum kind kind)
+{
+	return FORM_KIND(row->form[0]) == kind || FORM_KIND(row->form[1]) == kind;
+}
+
+static void set_addrsize(struct emul_ctx *ctx)
+{
+	struct emul_insn *d = &ctx->insn;
+
+	if (is_long(ctx))
+		d->addrsize = d->has_67 ? 4 : 8;
+	else
+		d->addrsize = !(ctx->seg[EMUL_CS].ar & EMUL_AR_DB) == d->has_67 ? 4 : 2;
+}
+
+/* SDM "Operand-Size and Address-Size Attributes", and "Effective Operand Size in 64-Bit Mode". */
+static void set_opsize(struct emul_ctx *ctx, unsigned flags)
+{
+	struct emul_insn *d = &ctx->insn;
+
+	if (!is_long(ctx)) {
+		d->opsize = !(ctx->seg[EMUL_CS].ar & EMUL_AR_DB) == d->has_66 ? 4 : 2;
+		return;
+	}
+	if ((flags & F64) && !ctx->is_amd)
+		d->opsize = 8;
+	else if (d->rex & 8)
+		d->opsize = 8;
+	else if (d->has_66)
+		d->opsize = 2;
+	else
+		d->opsize = flags & (D64 | F64) ? 8 : 4;
+}
+
+/* SDM table "16-Bit Addressing Forms with the ModR/M Byte". */
+static enum emul_result decode_mem16(struct emul_ctx *ctx, unsigned mod, unsigned rm)
+{
+	static const u8 base[8] = { REG_BX, REG_BX, REG_BP, REG_BP, REG_SI, REG_DI, REG_BP, REG_BX };
+	struct emul_mem *m = &ctx->insn.mem;
+	unsigned disp_bytes = mod;
+
+	m->base = base[rm];
+	if (rm < 4)
+		m->index = rm & 1 ? REG_DI : REG_SI;
+	if (mod == 0 && rm == 6) {
+		m->base = EMUL_NO_REG;
+		disp_bytes = 2;
+	}
+	m->seg = m->base == REG_BP ? EMUL_SS : EMUL_DS;
+	return disp_bytes ? next_number(ctx, disp_bytes, &m->disp) : EMUL_OK;
+}
+
+static enum emul_result decode_sib(struct emul_ctx *ctx, unsigned *base)
+{
+	struct emul_insn *d = &ctx->insn;
+	unsigned index;
+	u8 sib;
+
+	EMUL_TRY(next_byte(ctx, &sib));
+	index = (sib >> 3 & 7) | (d->rex & 2) << 2;
+	if (index != 4)
+		d->mem.index = (u8)index;
+	d->mem.scale = (u8)(1 << (sib >> 6));
+	*base = sib & 7;
+	return EMUL_OK;
+}
+
+/* SDM table "32-Bit Addressing Forms with the ModR/M Byte", and "RIP-Relative Addressing". */
+static enum emul_result decode_mem32(struct emul_ctx *ctx, unsigned mod, unsigned rm)
+{
+	struct emul_insn *d = &ctx->insn;
+	unsigned base = rm;
+	unsigned disp_bytes = mod == 2 ? 4 : mod;
+
+	if (rm == 4)
+		EMUL_TRY(decode_sib(ctx, &base));
+	d->mem.base = (u8)(base | (d->rex & 1) << 3);
+	if (mod == 0 && base == 5) {
+		d->mem.base = rm == 5 && is_long(ctx) ? EMUL_RIP_REG : EMUL_NO_REG;
+		disp_bytes = 4;
+	}
+	if (d->mem.base == REG_SP || d->mem.base == REG_BP)
+		d->mem.seg = EMUL_SS;
+	return disp_bytes ? next_number(ctx, disp_bytes, &d->mem.disp) : EMUL_OK;
+}
+
+static enum emul_result decode_modrm(struct emul_ctx *ctx, struct row *row)
+{
+	struct emul_insn *d = &ctx->insn;
+	unsigned mod, rm;
+
+	if (!row_has_modrm(row))
+		return EMUL_OK;
+	EMUL_TRY(next_byte(ctx, &d->modrm));
+	d->has_modrm = true;
+	row_group(row, d->modrm);
+	mod = d->modrm >> 6;
+	rm = d->modrm & 7;
+	if (mod == 3 || row_has_kind(row, K_R))
+		return EMUL_OK;
+	return d->addrsize == 2 ? decode_mem16(ctx, mod, rm) : decode_mem32(ctx, mod, rm);
+}
+
+static u8 size_bytes(const struct emul_ctx *ctx, enum size size, bool is_mem)
+{
+	unsigned opsize = ctx->insn.opsize;
+
+	switch (size) {
+	case S_n:
+		return 0;
+	case S_b:
+		return 1;
+	case S_w:
+		return 2;
+	case S_d:
+		return 4;
+	case S_q:
+		return 8;
+	case S_v:
+		return (u8)opsize;
+	case S_z:
+		return (u8)MIN(opsize, 4u);
+	case S_y:
+		return opsize == 8 ? 8 : 4;
+	case S_l:
+		return is_long(ctx) ? 8 : 4;
+	case S_x:
+		return opsize == 8 ? 16 : 8;
+	case S_s:
+		return is_mem ? 2 : (u8)opsize;
+	}
+	return 0;
+}
+
+/* Without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
+static void opnd_reg(const struct emul_insn *d, struct emul_operand *o, unsigned reg, unsigned rex_bit)
+{
+	bool is_high = o->size == 1 && !d->rex && reg >= 4;
+
+	o->kind = is_high ? EMUL_OPND_HIGH : EMUL_OPND_REG;
+	o->reg = (u8)(is_high ? reg - 4 : reg | (d->rex & rex_bit ? 8 : 0));
+}
+
+#define REX_B 1u
+#define REX_R 4u
+
+/* Operands by ModRM.reg that are not general registers. #UD for those that do not exist. */
+static enum emul_result opnd_special(struct emul_ctx *ctx, struct emul_operand *o, enum kind kind)
+{
+	const struct emul_insn *d = &ctx->insn;
+	unsigned reg = d->modrm >> 3 & 7;
+	bool is_valid;
+
+	o->kind = kind == K_SREG ? EMUL_OPND_SREG : kind == K_CR ? EMUL_OPND_CR : EMUL_OPND_DR;
+	if (kind == K_SREG) {
+		is_valid = reg < EMUL_NR_SEGS && !(d->op == EMUL_OP_MOV_TO_SREG && reg == EMUL_CS);
+	} else {
+		reg |= (d->rex & REX_R) << 1;
+		is_valid = reg < 8;
+	}
+	if (kind == K_CR) {
+		if (ctx->is_amd && d->has_lock && reg == 0)
+			reg = 8;
+		is_valid = reg == 0 || (reg >= 2 && reg <= 4) || reg == 8;
+	}
+	o->reg = (u8)reg;
+	return is_valid ? EMUL_OK : fault_plain(ctx, VECTOR_UD);
+}
+
+/* Operands whose bytes follow ModRM. */
+static enum emul_result opnd_immediate(struct emul_ctx *ctx, struct emul_operand *o, enum kind kind)
+{
+	struct emul_insn *d = &ctx->insn;
+
+	switch (kind) {
+	case K_O:
+		o->kind = EMUL_OPND_MEM;
+		EMUL_TRY(next_number(ctx, d->addrsize, &d->mem.disp));
+		d->mem.disp &= size_mask(d->addrsize);
+		return EMUL_OK;
+	case K_P:
+		o->kind = EMUL_OPND_FAR;
+		EMUL_TRY(next_number(ctx, MIN(d->opsize, 4), &o->imm));
+		return next_number(ctx, 2, &d->imm2);
+	default:
+		o->kind = kind == K_J ? EMUL_OPND_REL : EMUL_OPND_IMM;
+		return next_number(ctx, o->size, &o->imm);
+	}
+}
+
+static enum emul_result opnd_decode(struct emul_ctx *ctx, u16 form, struct emul_operand *o)
+{
+	const struct emul_insn *d = &ctx->insn;
+	enum kind kind = FORM_KIND(form);
+	bool is_mem = kind <= K_M && d->modrm < 0xc0;
+
+	o->size = size_bytes(ctx, FORM_SIZE(form), is_mem);
+	switch (kind) {
+	case K_NONE:
+		return EMUL_OK;
+	case K_E: case K_M: case K_R:
+		if (is_mem)
+			o->kind = EMUL_OPND_MEM;
+		else if (kind == K_M)
+			return fault_plain(ctx, VECTOR_UD);
+		else
+			opnd_reg(d, o, d->modrm & 7, REX_B);
+		return EMUL_OK;
+	case K_G:
+		opnd_reg(d, o, d->modrm >> 3 & 7, REX_R);
+		return EMUL_OK;
+	case K_Z:
+		opnd_reg(d, o, d->opcode & 7, REX_B);
+		return EMUL_OK;
+	case K_A: case K_C: case K_DX:
+		o->kind = EMUL_OPND_REG;
+		o->reg = kind == K_A ? REG_AX : kind == K_C ? REG_CX : REG_DX;
+		return EMUL_OK;
+	case K_ONE:
+		o->kind = EMUL_OPND_IMM;
+		o->imm = 1;
+		return EMUL_OK;
+	case K_X: case K_Y:
+		o->kind = kind == K_X ? EMUL_OPND_SRC : EMUL_OPND_DST;
+		return EMUL_OK;
+	case K_SREG: case K_CR: case K_DR:
+		return opnd_special(ctx, o, kind);
+	default:
+		return opnd_immediate(ctx, o, kind);
+	}
+}
+
+/* 90 exchanges the accumulator with itself: a NOP that does not even clear an upper half. */
+static void check_nop(struct emul_insn *d, struct row *row)
+{
+	if (row->op == EMUL_OP_XCHG && d->map == 0 && d->opcode == 0x90 && !(d->rex & REX_B))
+		*row = (struct row)ROW(NOP, __, __, __, 0);
+}
+
+/* What makes a known opcode undefined: SDM "Instruction Set Reference", exceptions of each. */
+static enum emul_result check_undefined(struct emul_ctx *ctx, const struct row *row)
+{
+	const struct emul_insn *d = &ctx->insn;
+	bool may_lock = (row->flags & LCK) && d->opnd[0].kind == EMUL_OPND_MEM;
+	bool is_alt_cr8 = ctx->is_amd && row_has_kind(row, K_CR);
+
+	if (d->has_lock && !may_lock && !is_alt_cr8)
+		return fault_plain(ctx, VECTOR_UD);
+	if ((row->flags & N64) && is_long(ctx))
+		return fault_plain(ctx, VECTOR_UD);
+	if ((row->flags & PM) && ctx->mode < EMUL_MODE_PROT)
+		return fault_plain(ctx, VECTOR_UD);
+	return EMUL_OK;
+}
+
+static enum emul_result decode_row(struct emul_ctx *ctx, struct row *row)
+{
+	struct emul_insn *d = &ctx->insn;
+
+	set_addrsize(ctx);
+	EMUL_TRY(decode_modrm(ctx, row));
+	if (row->op == EMUL_OP_NONE)
+		return EMUL_UNSUPPORTED;
+	check_nop(d, row);
+	d->op = row->op;
+	set_opsize(ctx, row->flags);
+	for (unsigned i = 0; i < EMUL_NR_OPNDS; i++)
+		EMUL_TRY(opnd_decode(ctx, row->form[i], &d->opnd[i]));
+	if (d->seg != EMUL_NO_REG)
+		d->mem.seg = d->seg;
+	return check_undefined(ctx, row);
+}
+
+enum emul_result emul_decode(struct emul_ctx *ctx)
+{
+	struct row row;
+
+	ctx->nr_bytes = MIN(ctx->nr_bytes, EMUL_INSN_MAX);
+	ctx->mode = mode_of(ctx);
+	ctx->insn = (struct emul_insn){
+		.seg = EMUL_NO_REG,
+		.mem = { .seg = EMUL_DS, .base = EMUL_NO_REG, .index = EMUL_NO_REG, .scale = 1 },
+	};
+	EMUL_TRY(decode_opcode(ctx));
+	row = *row_find(ctx);
+	return decode_row(ctx, &row);
+}
+
+const char *emul_op_name(enum emul_op op)
+{
+	static const char *const names[EMUL_NR_OPS] = {
+#define INSN(name, exec) #name,
+#include "core/emul/opcodes.def"
+	};
+
+	return op < EMUL_NR_OPS ? names[op] : "?";
+}

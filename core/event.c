@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/event.h"
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/regs.h"
+#include "core/hv.h"
+#include "core/vm.h"
+
+/* NMIs latch at most one beyond the one being handled. */
+#define NMI_LATCH_MAX 2u
+
+enum exc_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
+
+/* SDM "Interrupt 8 - Double Fault Exception (#DF)", interrupt and exception classes. */
+static enum exc_class exc_class(const struct event *e)
+{
+	if (e->type != EVENT_EXCEPTION)
+		return CLASS_BENIGN;
+	switch (e->vector) {
+	case EXC_DE:
+	case EXC_TS:
+	case EXC_NP:
+	case EXC_SS:
+	case EXC_GP:
+	case EXC_CP:
+		return CLASS_CONTRIBUTORY;
+	case EXC_PF:
+		return CLASS_PAGE_FAULT;
+	case EXC_DF:
+		return CLASS_DOUBLE_FAULT;
+	default:
+		return CLASS_BENIGN;
+	}
+}
+
+/* Does `second`, raised while `first` was being delivered, make a double fault? */
+static bool is_double_fault(enum exc_class first, enum exc_class second)
+{
+	if (first == CLASS_CONTRIBUTORY)
+		return second == CLASS_CONTRIBUTORY;
+	return first == CLASS_PAGE_FAULT && second != CLASS_BENIGN;
+}
+
+static void event_queue(struct vcpu *v, const struct event *e)
+{
+	enum exc_class first = v->event.is_valid ? exc_class(&v->event) : CLASS_BENIGN;
+	enum exc_class second = exc_class(e);
+
+	if (first == CLASS_DOUBLE_FAULT && second != CLASS_BENIGN) {
+		vm_stop(v->vm, VM_END_RESET);
+		return;
+	}
+	if (is_double_fault(first, second))
+		v->event = (struct event){ .is_valid = true,
+					   .type = EVENT_EXCEPTION,
+					   .vector = EXC_DF,
+					   .has_err = true };
+	else
+		v->event = *e;
+}
+
+void event_exception(struct vcpu *v, u8 vector)
+{
+	struct event e = { .is_valid = true, .type = EVENT_EXCEPTION, .vector = vector };
+
+	event_queue(v, &e);
+}
+
+void event_exception_err(struct vcpu *v, u8 vector, u32 err)
+{
+	struct event e = { .is_valid = true,
+			   .type = EVENT_EXCEPTION,
+			   .vector = vector,
+			   .has_err = true,
+			   .err = err };
+
+	/* Real mode pushes no error codes, and VM entry checks that none is asked for. */
+	if (!(hv_reg_get(v, REG_CR0) & CR0_PE))
+		e.has_err = false;
+	event_queue(v, &e);
+}
+
+void event_page_fault(struct vcpu *v, u64 gva, u32 err)
+{
+	hv_reg_set(v, REG_CR2, gva);
+	event_exception_err(v, EXC_PF, err);
+}
+
+void event_nmi(struct vcpu *v)
+{
+	u32 old = atomic_load_u32(&v->nmi_pending);
+
+	while (old < NMI_LATCH_MAX && !atomic_cas_u32(&v->nmi_pending, old, old + 1))
+		old = atomic_load_u32(&v->nmi_pending);
+	vcpu_request(v, REQ_EVENT);
+}
+
+void event_reset(struct vcpu *v)
+{
+	v->event.is_valid = false;
+	atomic_store_u32(&v->nmi_pending, 0);
+}
+
+void event_collect(struct vcpu *v)
+{
+	struct event e = hv_injection_take(v);
+
+	if (!e.is_valid)
+		return;
+	if (e.type == EVENT_NMI)
+		atomic_add_u32(&v->nmi_pending, 1);
+	else
+		v->event = e;
+}
+
+static bool is_nmi_open(u32 blocking)
+{
+	return !(blocking & (BLOCK_NMI | BLOCK_STI | BLOCK_MOV_SS));
+}
+
+static bool is_irq_open(struct vcpu *v, u32 blocking)
+{
+	return (hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF) &&
+	       !(blocking & (BLOCK_STI | BLOCK_MOV_SS));
+}
+
+static bool extint_pending(struct vcpu *v)
+{
+	return lapic_accepts_extint(v) && pic_output(v->vm);
+}
+
+static bool irq_pending(struct vcpu *v)
+{
+	return lapic_pending(v) >= 0 || extint_pending(v);
+}
+
+/* Take the interrupt that the guest would now acknowledge: PIC through LINT0 first, as ExtINT. */
+static int irq_take(struct vcpu *v)
+{
+	int vector = -1;
+
+	if (extint_pending(v)) {
+		lock_acquire(&v->vm->dev_lock);
+		/* Another vCPU may have been quicker. */
+		if (pic_output(v->vm))
+			vector = pic_ack(v->vm);
+		lock_release(&v->vm->dev_lock);
+		if (vector >= 0)
+			return vector;
+	}
+	vector = lapic_pending(v);
+	if (vector >= 0)
+		lapic_ack(v, (u8)vector);
+	return vector;
+}
+
+static bool inject_nmi(struct vcpu *v, u32 blocking)
+{
+	struct event e = { .is_valid = true, .type = EVENT_NMI, .vector = EXC_NMI };
+
+	if (!atomic_load_u32(&v->nmi_pending) || !is_nmi_open(blocking))
+		return false;
+	atomic_sub_u32(&v->nmi_pending, 1);
+	hv_inject(v, &e);
+	return true;
+}
+
+static bool inject_irq(struct vcpu *v, u32 blocking)
+{
+	struct event e = { .is_valid = true, .type = EVENT_INTR };
+	int vector;
+
+	if (!irq_pending(v) || !is_irq_open(v, blocking))
+		return false;
+	vector = irq_take(v);
+	if (vector < 0)
+		return false;
+	e.vector = (u8)vector;
+	hv_inject(v, &e);
+	return true;
+}
+
+void event_deliver(struct vcpu *v)
+{
+	u32 blocking = hv_blocking_get(v);
+
+	if (v->event.is_valid) {
+		hv_inject(v, &v->event);
+		v->event.is_valid = false;
+	} else if (!inject_nmi(v, blocking)) {
+		inject_irq(v, blocking);
+	}
+	hv_window(v, irq_pending(v), atomic_load_u32(&v->nmi_pending) != 0);
+}
+
+bool event_wakes(struct vcpu *v)
+{
+	u32 blocking = hv_blocking_get(v);
+
+	if (v->event.is_valid)
+		return true;
+	if (atomic_load_u32(&v->nmi_pending) && !(blocking & BLOCK_NMI))
+		return true;
+	return (hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF) && irq_pending(v);
+}

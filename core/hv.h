@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The vendor interface: every operation that VMX and SVM do differently, listed once. HV_OPS
+ * expands to the prototypes of both vendors and to one inline function each, which tests one bit
+ * set at boot and calls directly: no function pointers, so no indirect branch, and an operation
+ * that a vendor lacks is a link error. The one file that names both vendors.
+ *
+ * Operations on a vCPU run on the CPU where it is loaded (between hv_vcpu_load() and
+ * hv_vcpu_unload()), on the full tables, unless a comment says otherwise.
+ */
+#ifndef CORE_HV_H
+#define CORE_HV_H
+
+#include "core/lib/err.h"
+#include "core/vcpu.h"
+
+/* Registers outside the GPR array, and MSRs that the hardware switches with the guest. */
+enum reg {
+	REG_RIP, REG_RSP, REG_RFLAGS,
+	REG_CR0, REG_CR2, REG_CR3, REG_CR4, REG_EFER, REG_DR6, REG_DR7,
+	REG_PAT, /* the guest's IA32_PAT in hardware */
+	REG_FS_BASE, REG_GS_BASE, REG_KERNEL_GS_BASE,
+	REG_STAR, REG_LSTAR, REG_CSTAR, REG_SFMASK,
+	REG_SYSENTER_CS, REG_SYSENTER_ESP, REG_SYSENTER_EIP,
+	REG_DEBUGCTL,
+	NR_REGS
+};
+
+/* Segment registers in encoding order, then the descriptor-table registers. */
+enum seg {
+	SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_GDTR, SEG_IDTR,
+	NR_SEGS
+};
+
+/* Access rights as in bytes 5 and 6 of a descriptor: the layout of the VMCS access-rights field. */
+#define AR_TYPE MASK(3, 0)
+#define AR_S BIT(4)
+#define AR_DPL MASK(6, 5)
+#define AR_P BIT(7)
+#define AR_AVL BIT(12)
+#define AR_L BIT(13)
+#define AR_DB BIT(14)
+#define AR_G BIT(15)
+#define AR_UNUSABLE BIT(16)
+
+struct segment {
+	u64 base;
+	u32 limit; /* bytes - 1 */
+	u32 ar; /* AR_* */
+	u16 sel;
+};
+
+/* MSR bitmap: who may touch an MSR without an exit. */
+#define MSR_EXIT_READ 1u
+#define MSR_EXIT_WRITE 2u
+
+/*
+ * X(type, name, (parameters), (arguments))
+ *
+ * probe         Is this vendor usable here? Says in the log which optional features are used or
+ *               missing. Boot CPU, once. ERR_UNSUPPORTED, ERR_DISABLED (message already logged).
+ * cpu_on        Turn virtualization on on this CPU. ERR_*.
+ * cpu_off       Turn it off again, before power-off or reset.
+ * vm_init       Set up vm->vendor (MSR and I/O bitmaps, nested root format). ERR_NOMEM.
+ * vm_free       Undo vm_init.
+ * vcpu_init     Allocate and fill control structures for a vCPU. ERR_NOMEM.
+ * vcpu_free     Undo vcpu_init.
+ * vcpu_load     Make this CPU the vCPU's home: VMPTRLD, host state, per-CPU addresses.
+ * vcpu_unload   Leave no trace of it on this CPU (VMCLEAR, saved MSRs).
+ * vcpu_reset    Control state after RESET or INIT (intercepts, injections, blocking cleared);
+ *               registers are core's business through reg_set and seg_set.
+ * run           Enter the guest and stay in it, fast exits included, until a request is set
+ *               (NEXT_AGAIN), an exit needs the slow half (NEXT_SLOW, record in hot->exit) or the
+ *               VM died (NEXT_KILL). Interrupts are on when it is called and when it returns.
+ * reg_get/set   One register of enum reg. Values were checked by the caller; EFER as the guest
+ *               sees it (no SVME). Setting CR0, CR4 or EFER keeps what the vendor needs set.
+ * seg_get/set   One segment or table register.
+ * inject        Put `event` into the entry fields.
+ * injection_take An event that the last run() did not deliver: abandoned entry or interrupted
+ *               delivery. Clears it; is_valid says whether there was one.
+ * blocking_get/set  BLOCK_* bits.
+ * window        Exit as soon as an interrupt (irq) or an NMI (nmi) could be injected.
+ * insn_skip     Advance RIP past the exiting instruction and clear STI and MOV SS blocking. With
+ *               hot->exit.insn_len set it uses that; else it finds the length itself.
+ *               ERR_FAULT if the instruction cannot be read.
+ * msr_exits     Choose MSR_EXIT_* for one MSR of this VM; 0 passes it through.
+ * tsc_offset    Apply hot->tsc_offset.
+ * tlb_flush     Drop this vCPU's guest-physical and combined translations before next entry.
+ * dump          Log control structures, for reports.
+ */
+#define HV_OPS(X)                                                                                  \
+	X(enum err, probe, (void), ())                                                             \
+	X(enum err, cpu_on, (void), ())                                                            \
+	X(void, cpu_off, (void), ())                                                               \
+	X(enum err, vm_init, (struct vm * vm), (vm))                                               \
+	X(void, vm_free, (struct vm * vm), (vm))                                                   \
+	X(enum err, vcpu_init, (struct vcpu * v), (v))                                             \
+	X(void, vcpu_free, (struct vcpu * v), (v))                                                 \
+	X(void, vcpu_load, (struct vcpu * v), (v))                                                 \
+	X(void, vcpu_unload, (struct vcpu * v), (v))                                               \
+	X(void, vcpu_reset, (struct vcpu * v), (v))                                                \
+	X(enum next, run, (struct vcpu * v), (v))                                                  \
+	X(u64, reg_get, (struct vcpu * v, enum reg r), (v, r))                                     \
+	X(void, reg_set, (struct vcpu * v, enum reg r, u64 value), (v, r, value))                  \
+	X(void, seg_get, (struct vcpu * v, enum seg s, struct segment * out), (v, s, out))         \
+	X(void, seg_set, (struct vcpu * v, enum seg s, const struct segment *seg), (v, s, seg))    \
+	X(void, inject, (struct vcpu * v, const struct event *event), (v, event))                  \
+	X(struct event, injection_take, (struct vcpu * v), (v))                                    \
+	X(u32, blocking_get, (struct vcpu * v), (v))                                               \
+	X(void, blocking_set, (struct vcpu * v, u32 blocking), (v, blocking))                      \
+	X(void, window, (struct vcpu * v, bool irq, bool nmi), (v, irq, nmi))                      \
+	X(enum err, insn_skip, (struct vcpu * v), (v))                                             \
+	X(void, msr_exits, (struct vm * vm, u32 msr, u32 exits), (vm, msr, exits))                 \
+	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
+	X(void, tlb_flush, (struct vcpu * v), (v))                                                 \
+	X(void, dump, (struct vcpu * v), (v))
+
+/* Set once by hv_select() at boot, before any other CPU runs; constant afterwards. */
+extern bool hv_is_vmx;
+
+/* Choose the vendor by CPUID. */
+void hv_select(void);
+
+#define X(type, name, params, args)                                                                \
+	type vmx_##name params;                                                                    \
+	type svm_##name params;                                                                    \
+	static inline type hv_##name params                                                        \
+	{                                                                                          \
+		return hv_is_vmx ? vmx_##name args : svm_##name args;                              \
+	}
+HV_OPS(X)
+#undef X
+
+#endif

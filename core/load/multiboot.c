@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Multiboot Specification version 0.6.96: "OS image format", "Machine state" and "Boot information
+ * format". The image is an ELF file of either width, or raw bytes with addresses in the header.
+ */
+#include "core/load/loader.h"
+
+#include "core/load/elf.h"
+#include "core/load/layout.h"
+
+#define MB_HEADER_MAGIC 0x1badb002u
+#define MB_LOADER_MAGIC 0x2badb002u /* in EAX at the entry */
+#define MB_SEARCH_BYTES 8192u /* the header lies within these */
+#define MB_ALIGN_MODULES BIT(0)
+#define MB_NEED_MEMORY BIT(1)
+#define MB_NEED_VIDEO BIT(2)
+#define MB_REQUIRED MASK(15, 0) /* a loader must refuse what it does not know of these */
+#define MB_HAS_ADDRESSES BIT(16)
+
+#define MB_INFO_MEMORY 0x001u
+#define MB_INFO_CMDLINE 0x004u
+#define MB_INFO_MODULES 0x008u
+#define MB_INFO_MMAP 0x040u
+#define MB_INFO_LOADER_NAME 0x200u
+
+struct mb_header {
+	u32 magic;
+	u32 flags;
+	u32 checksum;
+} __packed;
+_Static_assert(sizeof(struct mb_header) == 12, "mb_header layout");
+
+/* Follows the header if MB_HAS_ADDRESSES. */
+struct mb_addresses {
+	u32 header_addr;
+	u32 load_addr;
+	u32 load_end_addr;
+	u32 bss_end_addr;
+	u32 entry_addr;
+} __packed;
+_Static_assert(sizeof(struct mb_addresses) == 20, "mb_addresses layout");
+
+struct mb_info {
+	u32 flags;
+	u32 mem_lower;
+	u32 mem_upper;
+	u32 boot_device;
+	u32 cmdline;
+	u32 mods_count;
+	u32 mods_addr;
+	u32 syms[4];
+	u32 mmap_length;
+	u32 mmap_addr;
+	u32 drives_length;
+	u32 drives_addr;
+	u32 config_table;
+	u32 boot_loader_name;
+	u32 apm_table;
+	u8 video[44];
+} __packed;
+_Static_assert(offsetof(struct mb_info, mmap_length) == 44, "mb_info layout");
+_Static_assert(offsetof(struct mb_info, boot_loader_name) == 64, "mb_info layout");
+_Static_assert(sizeof(struct mb_info) == 116, "mb_info layout");
+
+struct mb_mmap {
+	u32 size; /* of the rest */
+	struct e820_entry entry;
+} __packed;
+_Static_assert(sizeof(struct mb_mmap) == 24, "mb_mmap layout");
+
+struct mb_module {
+	u32 start;
+	u32 end;
+	u32 string;
+	u32 reserved;
+} __packed;
+_Static_assert(sizeof(struct mb_module) == 16, "mb_module layout");
+
+static bool mb_find_header(const struct image *img, struct mb_header *hdr, u64 *offset)
+{
+	for (u64 at = 0; at <= MB_SEARCH_BYTES - sizeof(*hdr); at += 4) {
+		if (!image_read(img, at, hdr, sizeof(*hdr)))
+			return false;
+		if (hdr->magic != MB_HEADER_MAGIC)
+			continue;
+		if (hdr->checksum == 0u - MB_HEADER_MAGIC - hdr->flags) {
+			*offset = at;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool image_is_multiboot(const struct image *img)
+{
+	struct mb_header hdr;
+	u64 offset;
+
+	return mb_find_header(img, &hdr, &offset);
+}
+
+static enum err mb_check_flags(struct loader *l, u32 flags)
+{
+	if (flags & MB_NEED_VIDEO)
+		return loader_fail(l, ERR_UNSUPPORTED,
+				   "multiboot image demands a video mode; the VM has no display");
+	if (flags & MB_REQUIRED & ~(MB_ALIGN_MODULES | MB_NEED_MEMORY))
+		return loader_fail(l, ERR_UNSUPPORTED,
+				   "multiboot image demands an unknown feature");
+	return ERR_NONE;
+}
+
+/* How much of the file to load for addresses `a`, and how much memory that takes. */
+static enum err mb_addresses_sizes(struct loader *l, const struct mb_addresses *a, u64 offset,
+				   u64 *file_bytes, u64 *mem_bytes)
+{
+	u64 rest = l->req->kernel.size_bytes - offset;
+
+	*file_bytes = a->load_end_addr ? (u64)a->load_end_addr - a->load_addr : rest;
+	if (a->load_end_addr && a->load_end_addr < a->load_addr)
+		return loader_fail(l, ERR_FORMAT, "multiboot load_end_addr is below load_addr");
+	if (*file_bytes > rest)
+		return loader_fail(l, ERR_FORMAT, "multiboot image is cut off");
+	*mem_bytes = a->bss_end_addr ? (u64)a->bss_end_addr - a->load_addr : *file_bytes;
+	if (a->bss_end_addr && a->bss_end_addr < a->load_addr + *file_bytes)
+		return loader_fail(l, ERR_FORMAT, "multiboot bss_end_addr is below the data's end");
+	if (a->entry_addr < a->load_addr || a->entry_addr - a->load_addr >= *mem_bytes)
+		return loader_fail(l, ERR_FORMAT, "multiboot entry point is outside the image");
+	return ERR_NONE;
+}
+
+/* Raw bytes: the header says where they go. */
+static enum err mb_load_raw(struct loader *l, u64 hdr_offset)
+{
+	struct mb_addresses a;
+	u64 offset, file_bytes, mem_bytes;
+	enum err e;
+
+	if (!image_read(&l->req->kernel, hdr_offset + sizeof(struct mb_header), &a, sizeof(a)))
+		return loader_fail(l, ERR_FORMAT, "multiboot header is cut off");
+	if (a.header_addr < a.load_addr || a.header_addr - a.load_addr > hdr_offset)
+		return loader_fail(l, ERR_FORMAT, "multiboot load_addr lies before the file");
+	offset = hdr_offset - (a.header_addr - a.load_addr);
+	e = mb_addresses_sizes(l, &a, offset, &file_bytes, &mem_bytes);
+	if (!e)
+		e = loader_claim(l, a.load_addr, mem_bytes);
+	l->res->rip = a.entry_addr;
+	return e ? e : loader_write_image(l, a.load_addr, offset, file_bytes, mem_bytes);
+}
+
+static enum err mb_load_elf(struct loader *l)
+{
+	struct elf elf;
+	enum err e;
+
+	if (!image_is_elf(&l->req->kernel))
+		return loader_fail(l, ERR_FORMAT,
+				   "multiboot image is not ELF and has no load addresses");
+	e = elf_open(l, &elf);
+	if (!e)
+		e = elf_load(l, &elf);
+	if (e)
+		return e;
+	if (!elf_entry_paddr(&elf, &l->res->rip))
+		return loader_fail(l, ERR_FORMAT, "entry point is outside the ELF image");
+	return ERR_NONE;
+}
+
+static enum err mb_load_kernel(struct loader *l)
+{
+	struct mb_header hdr;
+	u64 offset;
+	enum err e;
+
+	if (!mb_find_header(&l->req->kernel, &hdr, &offset))
+		return loader_fail(l, ERR_FORMAT, "no multiboot header");
+	e = mb_check_flags(l, hdr.flags);
+	if (e)
+		return e;
+	return (hdr.flags & MB_HAS_ADDRESSES) ? mb_load_raw(l, offset) : mb_load_elf(l);
+}
+
+static enum err mb_put_mmap(struct loader *l, struct mb_info *info)
+{
+	struct mb_mmap mmap[E820_MAX];
+	u32 bytes = l->e820.count * (u32)sizeof(mmap[0]);
+	u64 gpa = 0;
+	enum err e;
+
+	for (u32 i = 0; i < l->e820.count; i++) {
+		mmap[i].size = sizeof(struct e820_entry);
+		mmap[i].entry = l->e820.entry[i];
+	}
+	e = loader_put(l, mmap, bytes, &gpa);
+	info->mmap_addr = (u32)gpa;
+	info->mmap_length = bytes;
+	return e;
+}
+
+static enum err mb_put_modules(struct loader *l, struct mb_info *info)
+{
+	struct mb_module mods[LOAD_MAX_MODULES];
+	u32 nr = l->req->nr_modules;
+	u64 gpa = 0;
+	enum err e = loader_put_modules(l, l->req->ram.below_4g_bytes);
+
+	for (u32 i = 0; i < nr && !e; i++) {
+		const struct loader_module *m = &l->module[i];
+
+		mods[i] = (struct mb_module){
+			.start = (u32)m->start,
+			.end = (u32)(m->start + m->size_bytes),
+			.string = (u32)m->cmdline,
+		};
+	}
+	if (!e && nr)
+		e = loader_put(l, mods, nr * sizeof(mods[0]), &gpa);
+	info->mods_count = nr;
+	info->mods_addr = (u32)gpa;
+	return e;
+}
+
+static enum err mb_put_strings(struct loader *l, struct mb_info *info)
+{
+	u64 cmdline = 0, name = 0;
+	enum err e = loader_put_string(l, l->req->cmdline, &cmdline);
+
+	if (!e)
+		e = loader_put_string(l, "Lamina", &name);
+	info->cmdline = (u32)cmdline;
+	info->boot_loader_name = (u32)name;
+	return e;
+}
+
+static enum err mb_put_info(struct loader *l)
+{
+	struct mb_info info = {
+		.flags = MB_INFO_MEMORY | MB_INFO_CMDLINE | MB_INFO_MODULES | MB_INFO_MMAP |
+			 MB_INFO_LOADER_NAME,
+		.mem_lower = GPA_LOW_RAM_END / 1024,
+		.mem_upper = (u32)((l->req->ram.below_4g_bytes - GPA_HIGH_RAM) / 1024),
+	};
+	enum err e = mb_put_modules(l, &info);
+
+	if (!e)
+		e = mb_put_mmap(l, &info);
+	if (!e)
+		e = mb_put_strings(l, &info);
+	return e ? e : loader_put(l, &info, sizeof(info), &l->res->rbx);
+}
+
+enum err multiboot_load(struct loader *l)
+{
+	enum err e = mb_load_kernel(l);
+
+	l->res->protocol = "multiboot";
+	l->res->rax = MB_LOADER_MAGIC;
+	if (!e)
+		e = mb_put_info(l);
+	return e ? e : loader_put_cpu_tables(l, BOOT_PROT32);
+}

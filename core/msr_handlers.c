@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* MSRs that do more than store a value: processor modes, time, machine checks. */
+#include "core/msr_state.h"
+
+#include "arch/x86/cpu.h"
+#include "arch/x86/regs.h"
+#include "core/clock.h"
+#include "core/cpuid.h"
+#include "core/dev/lapic.h"
+#include "core/hv.h"
+#include "core/msr_hw.h"
+#include "core/vm.h"
+
+static bool is_amd(void)
+{
+	return cpu_info.vendor == CPU_AMD;
+}
+
+/* Bits saying that this CPU is not affected by something, or that VERW and the like help. */
+#define ARCH_CAP_GUEST                                                                             \
+	(BIT(0) /* RDCL_NO */ | BIT(3) /* SKIP_L1DFL_VMENTRY */ | BIT(4) /* SSB_NO */ |            \
+	 BIT(5) /* MDS_NO */ | BIT(6) /* IF_PSCHANGE_MC_NO */ | BIT(8) /* TAA_NO */ |              \
+	 BIT(13) /* SBDR_SSDP_NO */ | BIT(14) /* FBSDP_NO */ | BIT(15) /* PSDP_NO */ |             \
+	 BIT(17) /* FB_CLEAR */ | BIT(20) /* BHI_NO */ | BIT(24) /* PBRSB_NO */ |                  \
+	 BIT(26) /* GDS_NO */ | BIT(27) /* RFDS_NO */ | BIT(28) /* RFDS_CLEAR */ |                 \
+	 BIT(62) /* ITS_NO */)
+
+u64 arch_capabilities_filter(u64 host)
+{
+	return host & ARCH_CAP_GUEST;
+}
+
+enum err msr_efer_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = hv_reg_get(v, REG_EFER);
+	return ERR_NONE;
+}
+
+static u64 efer_valid(const struct vcpu_hot *hot)
+{
+	u64 valid = EFER_LMA;
+
+	valid |= cpuid_has(hot, GUEST_SYSCALL) ? EFER_SCE : 0;
+	valid |= cpuid_has(hot, GUEST_LM) ? EFER_LME : 0;
+	valid |= cpuid_has(hot, GUEST_NX) ? EFER_NXE : 0;
+	valid |= cpuid_has(hot, GUEST_FFXSR) ? EFER_FFXSR : 0;
+	return valid;
+}
+
+enum err msr_efer_write(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 old = hv_reg_get(v, REG_EFER);
+
+	(void)msr;
+	if (value & ~efer_valid(v->hot))
+		return ERR_INVAL;
+	if (((value ^ old) & EFER_LME) && (hv_reg_get(v, REG_CR0) & CR0_PG))
+		return ERR_INVAL;
+	/* LMA follows LME and paging; software cannot write it. */
+	hv_reg_set(v, REG_EFER, (value & ~EFER_LMA) | (old & EFER_LMA));
+	return ERR_NONE;
+}
+
+enum err msr_pat_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = v->pat;
+	return ERR_NONE;
+}
+
+enum err msr_pat_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	for (unsigned i = 0; i < 8; i++) {
+		u8 type = (u8)(value >> (8 * i));
+
+		/* SDM "Memory Types That Can Be Encoded With PAT": 2, 3 and 8 up are reserved. */
+		if (type > PAT_UC_MINUS || type == 2 || type == 3)
+			return ERR_INVAL;
+	}
+	v->pat = value;
+	hv_reg_set(v, REG_PAT, value);
+	return ERR_NONE;
+}
+
+#define DEBUGCTL_LBR BIT(0)
+#define DEBUGCTL_BTF BIT(1)
+#define DEBUGCTL_AMD_PINS MASK(5, 2)
+
+enum err msr_debugctl_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = is_amd() ? 0 : hv_reg_get(v, REG_DEBUGCTL);
+	return ERR_NONE;
+}
+
+/* Last-branch records are not offered: asking for them is accepted and does nothing. */
+enum err msr_debugctl_write(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 valid = DEBUGCTL_LBR | DEBUGCTL_BTF | (is_amd() ? DEBUGCTL_AMD_PINS : 0);
+
+	(void)msr;
+	if (value & ~valid)
+		return ERR_INVAL;
+	/* AMD's register is the host's own where LBR virtualization is missing. */
+	if (!is_amd())
+		hv_reg_set(v, REG_DEBUGCTL, value & DEBUGCTL_BTF);
+	return ERR_NONE;
+}
+
+static void tsc_offset_set(struct vcpu *v, u64 offset)
+{
+	v->hot->tsc_offset = offset;
+	hv_tsc_offset(v);
+	lapic_tsc_changed(v);
+	kvm_pv_tsc_changed(v);
+}
+
+enum err msr_tsc_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = clock_tsc() + v->hot->tsc_offset;
+	return ERR_NONE;
+}
+
+/* SDM "Time-Stamp Counter Adjustment": a write to either MSR moves both by the same amount. */
+enum err msr_tsc_write(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 delta = value - (clock_tsc() + v->hot->tsc_offset);
+
+	(void)msr;
+	v->tsc_adjust += delta;
+	tsc_offset_set(v, v->hot->tsc_offset + delta);
+	return ERR_NONE;
+}
+
+enum err msr_tsc_adjust_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = v->tsc_adjust;
+	return ERR_NONE;
+}
+
+enum err msr_tsc_adjust_write(struct vcpu *v, u32 msr, u64 value)
+{
+	u64 delta = value - v->tsc_adjust;
+
+	(void)msr;
+	v->tsc_adjust = value;
+	tsc_offset_set(v, v->hot->tsc_offset + delta);
+	return ERR_NONE;
+}
+
+enum err msr_tsc_deadline_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = lapic_deadline_get(v);
+	return ERR_NONE;
+}
+
+enum err msr_tsc_deadline_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	lapic_deadline_set(v, value);
+	return ERR_NONE;
+}
+
+static bool has_tsc_aux(const struct vcpu *v)
+{
+	return cpuid_has(v->hot, GUEST_RDTSCP) || cpuid_has(v->hot, GUEST_RDPID);
+}
+
+enum err msr_tsc_aux_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = v->msr->tsc_aux;
+	return has_tsc_aux(v) ? ERR_NONE : ERR_INVAL;
+}
+
+/* RDTSCP and RDPID read the real register, which Lamina has no use for. */
+enum err msr_tsc_aux_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	if (!has_tsc_aux(v) || (!is_amd() && value >> 32))
+		return ERR_INVAL;
+	v->msr->tsc_aux = (u32)value;
+	msr_hw_tsc_aux_load((u32)value);
+	return ERR_NONE;
+}
+
+enum err msr_apic_base_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = v->hot->apic_base;
+	return ERR_NONE;
+}
+
+enum err msr_apic_base_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	return lapic_base_write(v, value);
+}
+
+/* Revision 1, so that no guest takes the microcode for missing. AMD has it in the low half. */
+#define MICROCODE_REVISION 1ull
+
+enum err msr_bios_sign_id_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)v;
+	(void)msr;
+	*out = is_amd() ? MICROCODE_REVISION : MICROCODE_REVISION << 32;
+	return ERR_NONE;
+}
+
+/* Intel wants it cleared before CPUID loads it; AMD has it read-only. */
+enum err msr_bios_sign_id_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)v;
+	(void)msr;
+	(void)value;
+	return is_amd() ? ERR_INVAL : ERR_NONE;
+}
+
+enum err msr_mcg_ctl_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = v->msr->mcg_ctl;
+	return ERR_NONE;
+}
+
+/* SDM "IA32_MCG_CTL MSR": all on or all off. */
+enum err msr_mcg_ctl_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	if (value && ~value)
+		return ERR_INVAL;
+	v->msr->mcg_ctl = value;
+	return ERR_NONE;
+}
+
+enum mce_reg { MCE_CTL, MCE_STATUS, MCE_ADDR, MCE_MISC };
+
+/* Linux leaves these bits of a CTL out on some AMD and old Intel models. */
+#define MCE_CTL_OPTIONAL (BIT(0) | BIT(10))
+#define HWCR_MC_STATUS_WR_EN BIT(18)
+
+enum err msr_mce_bank_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	u32 index = msr - MSR_MC_BANKS;
+
+	if (index >= ARRAY_SIZE(v->msr->mce_bank))
+		return ERR_INVAL;
+	*out = v->msr->mce_bank[index];
+	return ERR_NONE;
+}
+
+enum err msr_mce_bank_write(struct vcpu *v, u32 msr, u64 value)
+{
+	u32 index = msr - MSR_MC_BANKS;
+	bool status_writable = is_amd() && (v->msr->hwcr & HWCR_MC_STATUS_WR_EN);
+
+	if (index >= ARRAY_SIZE(v->msr->mce_bank))
+		return ERR_INVAL;
+	if (index % 4 == MCE_CTL && value && ~(value | MCE_CTL_OPTIONAL))
+		return ERR_INVAL;
+	if (index % 4 == MCE_STATUS && value && !status_writable)
+		return ERR_INVAL;
+	v->msr->mce_bank[index] = value;
+	return ERR_NONE;
+}
+
+/* Writes of these bits are accepted without effect: cache and FPU quirks of old kernels. */
+#define HWCR_IGNORED (BIT(3) | BIT(6) | BIT(8))
+#define HWCR_KEPT (HWCR_MC_STATUS_WR_EN | HWCR_TSC_FREQ_SEL)
+
+enum err msr_hwcr_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = v->msr->hwcr;
+	return ERR_NONE;
+}
+
+enum err msr_hwcr_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	if (value & ~(HWCR_IGNORED | HWCR_KEPT))
+		return ERR_INVAL;
+	v->msr->hwcr = value & HWCR_KEPT;
+	return ERR_NONE;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The nested page table of a VM: filled on demand from the memory slots with the largest pages
+ * that fit, emptied on request. On the full tables.
+ */
+#ifndef CORE_NPT_H
+#define CORE_NPT_H
+
+#include "core/lib/err.h"
+#include "core/types.h"
+
+struct vm;
+struct vcpu;
+
+/* Make an empty table in the vendor's format. vm->npt is valid afterwards. ERR_NOMEM. */
+enum err npt_create(struct vm *vm) __must_check;
+void npt_destroy(struct vm *vm);
+
+/*
+ * Map the page behind `gpa` if it is RAM. ERR_NOENT: not RAM, so a device's business;
+ * ERR_NOMEM: no page for the tables.
+ */
+enum err npt_fault(struct vm *vm, gpa_t gpa) __must_check;
+
+/* Forget the 4 KiB page at `gpa`; every vCPU drops its cached translations before this returns. */
+void npt_unmap_page(struct vm *vm, gpa_t gpa);
+
+#endif

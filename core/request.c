@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/request.h"
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/ipi.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/trap.h"
+#include "core/vcpu.h"
+
+/*
+ * Make the vCPU that was seen in the guest come out. Whoever turns MODE_KICKED on in the very word
+ * it saw sends the IPI; losing means that somebody is sending for this entry, or that the vCPU has
+ * left it, and any later entry reads the requests again. Between winning and sending nothing may
+ * intervene, so interrupts are off.
+ */
+static void mode_kick(u64 *mode, u64 seen)
+{
+	u64 flags;
+
+	if (seen & MODE_KICKED)
+		return;
+	flags = irq_save();
+	if (atomic_cas_u64(mode, seen, seen | MODE_KICKED))
+		ipi_send((u32)(seen >> MODE_APIC_SHIFT), IRQ_KICK);
+	irq_restore(flags);
+}
+
+void vcpu_request(struct vcpu *v, u32 bits)
+{
+	struct vcpu_hot *hot = v->hot;
+	u64 seen;
+
+	/* The locked OR is the full barrier that pairs with the XCHG of the entry code. */
+	atomic_or_u32(&hot->requests, bits);
+	seen = atomic_load_u64(&hot->mode);
+	if (seen & MODE_IN_GUEST)
+		mode_kick(&hot->mode, seen);
+	else if (atomic_load_u32(&hot->parked) && atomic_xchg_u32(&hot->parked, 0))
+		ipi_send(percpu_of(v->cpu)->apic_id, IRQ_WAKE);
+}
+
+u32 vcpu_request_take(struct vcpu *v, u32 bits)
+{
+	/* Look first: the common case has nothing to take and must not write a shared line. */
+	if (!(atomic_load_u32(&v->hot->requests) & bits))
+		return 0;
+	return atomic_and_u32(&v->hot->requests, ~bits) & bits;
+}
+
+void vcpu_wait_out(struct vcpu *v)
+{
+	u64 *mode = &v->hot->mode;
+	u64 seen = atomic_load_u64(mode);
+
+	while ((seen & MODE_IN_GUEST) &&
+	       ((atomic_load_u64(mode) ^ seen) & (MODE_IN_GUEST | MODE_EPOCH_MASK)) == 0)
+		cpu_pause();
+}

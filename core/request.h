@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Requests and kicks. A request is a bit in vcpu->hot->requests that the vCPU serves before its
+ * next entry; a kick is the IPI that makes a vCPU in the guest come out for it. There is no kick
+ * without a request, so none is ever lost: the sender sets the bit and then reads the guest-mode
+ * word, the entry code marks the word and then reads the bits, each with a full barrier between.
+ * Any CPU, any context, no locks.
+ */
+#ifndef CORE_REQUEST_H
+#define CORE_REQUEST_H
+
+#include "core/lib/bits.h"
+
+struct vcpu;
+
+#define REQ_EVENT BIT(0) /* an interrupt or NMI may have become deliverable */
+#define REQ_TIMER BIT(1) /* this CPU's timer queue has something due */
+#define REQ_STOP BIT(2) /* the VM ends, restarts or pauses: leave the run loop */
+#define REQ_INIT BIT(3) /* INIT signal */
+#define REQ_SIPI BIT(4) /* start-up IPI, vector in vcpu->sipi_vector */
+#define REQ_TLB BIT(5) /* nested tables changed: drop cached translations before entry */
+#define REQ_OUT BIT(6) /* just come out once */
+
+/* Set `bits` (not 0) for `v`; make it come out of the guest, or wake it, if need be. */
+void vcpu_request(struct vcpu *v, u32 bits);
+
+/* Take and clear `bits` if any is set; returns those that were. The vCPU's own CPU. */
+u32 vcpu_request_take(struct vcpu *v, u32 bits);
+
+/*
+ * Wait until `v` has left the guest at least once after a request that the caller has just made.
+ * The caller holds no lock that v's way out needs.
+ */
+void vcpu_wait_out(struct vcpu *v);
+
+#endif

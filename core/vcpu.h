@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual CPU. Two parts: struct vcpu_hot is the one page that the entry and exit path touches
+ * (it stays mapped on the isolated tables), struct vcpu is everything else.
+ *
+ * Owners, as elsewhere: [c] constant after creation, [o] the CPU that runs the vCPU only,
+ * [a] atomic, [p] written only while the VM is stopped.
+ */
+#ifndef CORE_VCPU_H
+#define CORE_VCPU_H
+
+#include "arch/x86/page.h"
+#include "core/cpuid.h"
+#include "core/dev/lapic.h"
+#include "core/event.h"
+#include "core/exit.h"
+#include "core/next.h"
+#include "core/request.h"
+#include "core/timer.h"
+#include "core/types.h"
+
+struct vm;
+struct vmcb;
+
+/* General registers in instruction-encoding order; RIP and the rest live with the vendor. */
+enum gpr {
+	GPR_RAX, GPR_RCX, GPR_RDX, GPR_RBX, GPR_RSP, GPR_RBP, GPR_RSI, GPR_RDI,
+	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
+	NR_GPRS
+};
+
+/* The guest-mode word: one layout on both vendors. Byte 0 is stored by assembly only. */
+#define MODE_IN_GUEST 0x01ull
+#define MODE_KICKED 0x0100ull
+#define MODE_EPOCH_ONE 0x10000ull
+#define MODE_EPOCH_MASK 0xffff0000ull
+#define MODE_APIC_SHIFT 32
+
+/*
+ * The hot page. HOST_RSP points at `mode`, just behind the registers, so that the way out can
+ * mark the word with its first store and then push the registers where they belong.
+ * gprs[GPR_RSP] is a copy that only hv_reg_get(REG_RSP) keeps true; the hardware holds RSP.
+ */
+struct vcpu_hot {
+	u64 gprs[NR_GPRS]; /* [o] */
+
+	u64 mode __aligned(64); /* [a] the guest-mode word */
+	u32 requests; /* [a] REQ_* */
+	u32 parked; /* [a] 1 while the CPU sleeps for this vCPU and needs IRQ_WAKE */
+
+	u64 entry_word __aligned(64); /* [o] what the next entry stores into mode */
+	u64 host_rsp; /* [o] stack of the run loop */
+	u64 vmcb_pa; /* [c] SVM */
+	u64 host_vmcb_pa; /* [o] SVM: VMSAVE area of this CPU */
+	struct vmcb *vmcb; /* [c] SVM */
+	struct vcpu *vcpu; /* [c] not mapped on isolated tables: do not follow it there */
+	struct cpuid_table *cpuid; /* [p] */
+	u64 tsc_offset; /* [o] guest TSC = host TSC + offset */
+	u64 fast_exits; /* [o] handled without leaving */
+	u64 slow_exits; /* [o] */
+	u64 apic_base; /* [o] IA32_APIC_BASE */
+	void *apic_regs; /* [c] register page of the local APIC */
+	struct exit exit; /* [o] */
+	u32 exit_counts[NR_EXIT_KINDS]; /* [o] */
+};
+
+_Static_assert(sizeof(struct vcpu_hot) <= PAGE_SIZE, "hot part is one page");
+_Static_assert(offsetof(struct vcpu_hot, mode) == NR_GPRS * 8, "HOST_RSP points behind the registers");
+
+/* Where a vCPU is, apart from "in the guest": decides what INIT, SIPI and HLT mean. */
+enum vcpu_state {
+	VCPU_RUNNING,
+	VCPU_HALTED, /* HLT: waits for an event */
+	VCPU_WAIT_SIPI, /* after INIT: waits for a start-up IPI */
+};
+
+struct vcpu {
+	struct vcpu_hot *hot; /* [c] */
+	struct vm *vm; /* [c] */
+	u32 index; /* [c] in the VM; also its initial APIC ID */
+	u32 cpu; /* [o] index of the CPU that runs it */
+	enum vcpu_state state; /* [o] */
+	u8 sipi_vector; /* [a] */
+	u32 nmi_pending; /* [a] 0, 1 or 2 as the architecture latches them */
+	struct event event; /* [o] exception or undelivered event, first in line */
+	u64 pat; /* [o] */
+	u64 xcr0; /* [o] */
+	u64 tsc_adjust; /* [o] */
+	struct lapic lapic; /* see core/dev/lapic.h */
+	struct msr_state *msr; /* [o] see core/msr.h */
+	void *fpu; /* [c] save area, valid while the vCPU is not loaded */
+	void *vendor; /* [c] struct vmx_vcpu or struct svm_vcpu */
+};
+
+/* Create vCPU `index` of `vm`; it waits for SIPI unless it is the first. ERR_NOMEM. */
+enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out) __must_check;
+void vcpu_destroy(struct vcpu *v);
+
+/* Power-on state: everything as after RESET. On its own CPU or while the VM is stopped. */
+void vcpu_reset(struct vcpu *v);
+
+/* Signals from local APICs: INIT, start-up IPI (page number). Any CPU. */
+void vcpu_signal_init(struct vcpu *v);
+void vcpu_signal_sipi(struct vcpu *v, u8 vector);
+
+/* Run `v` on this CPU until its VM stops. */
+void vcpu_run(struct vcpu *v);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A virtual machine: its memory, its vCPUs, its devices, its life.
+ *
+ * Owners: [c] constant after creation, [a] atomic, [p] written only while no vCPU runs,
+ * [L:dev] under dev_lock, [L:npt] under npt_lock.
+ *
+ * Lock order, outer first: dev_lock, npt_lock, timer queue, page allocator, log. A local APIC has
+ * no lock: senders set IRR bits atomically, everything else belongs to the vCPU's CPU.
+ */
+#ifndef CORE_VM_H
+#define CORE_VM_H
+
+#include "arch/x86/lock.h"
+#include "arch/x86/pt.h"
+#include "boot/bootinfo.h"
+#include "core/dev/ioapic.h"
+#include "core/dev/pci.h"
+#include "core/dev/pic.h"
+#include "core/dev/pit.h"
+#include "core/dev/pm.h"
+#include "core/dev/rtc.h"
+#include "core/dev/testdev.h"
+#include "core/dev/uart.h"
+#include "core/lib/err.h"
+#include "core/memslot.h"
+#include "core/vcpu.h"
+
+#define VM_MAX_VCPUS 64
+
+/* Why a VM stopped; decides what happens next. */
+enum vm_end {
+	VM_END_NONE,
+	VM_END_POWEROFF, /* the guest asked for it */
+	VM_END_RESET, /* the guest asked for it, or triple-faulted */
+	VM_END_EXIT, /* test device, with vm->exit_code */
+	VM_END_KILLED, /* vm_kill() */
+};
+
+struct vm {
+	const struct vm_config *config; /* [c] */
+	u32 index; /* [c] */
+	u32 nr_vcpus; /* [c] */
+	struct vcpu *vcpu[VM_MAX_VCPUS]; /* [c] */
+	u32 end; /* [a] enum vm_end; first to set it wins */
+	u32 exit_code; /* [a] valid with VM_END_EXIT */
+	u32 running; /* [a] vCPUs inside vcpu_run() */
+	u32 resets; /* [a] */
+
+	struct memslots slots; /* [p] */
+	struct pt npt; /* [L:npt] nested page table */
+	struct lock npt_lock;
+
+	struct lock dev_lock;
+	struct pic pic; /* [L:dev] */
+	struct pit pit; /* [L:dev] */
+	struct rtc rtc; /* [L:dev] */
+	struct uart uart; /* [L:dev] */
+	struct ioapic ioapic; /* [L:dev] */
+	struct pm pm; /* [L:dev] */
+	struct pci pci; /* [L:dev] */
+	struct testdev testdev; /* [L:dev] */
+
+	u64 tsc_offset; /* [p] guest TSC 0 at power-on */
+	u64 wallclock_boot_ns; /* [p] */
+	void *vendor; /* [c] */
+};
+
+/* Create the VM that `config` describes, load its image, leave it ready to run. */
+enum err vm_create(const struct vm_config *config, u32 index, struct vm **out) __must_check;
+
+/* Back to power-on state, image loaded anew. No vCPU runs. */
+enum err vm_reset(struct vm *vm) __must_check;
+
+/* Ask the VM to stop for `why`; returns at once. The first reason wins. Any CPU. */
+void vm_stop(struct vm *vm, enum vm_end why);
+
+/*
+ * End the VM because of something that it did: logs the reason, and with `v` (may be NULL) its
+ * registers and the bytes at RIP. Never returns an error and never touches another VM. Any CPU.
+ */
+void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...) __printf(3, 4);
+
+#endif

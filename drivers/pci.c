@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "drivers/pci.h"
+
+#include "arch/x86/insn.h"
+#include "arch/x86/lock.h"
+
+#define ADDRESS_PORT 0xcf8
+#define DATA_PORT 0xcfc
+#define ADDRESS_ENABLE 0x80000000u
+#define BUSES 256u
+#define DEVICES 32u
+#define FUNCTIONS 8u
+#define MULTIFUNCTION 0x80u
+
+static struct lock lock; /* of the two ports */
+
+static void address_set(struct pci_addr a, u8 reg)
+{
+	out32(ADDRESS_PORT, ADDRESS_ENABLE | (u32)a.bus << 16 | (u32)(a.device & 31) << 11 |
+				    (u32)(a.function & 7) << 8 | (reg & 0xfcu));
+}
+
+u32 pci_read32(struct pci_addr addr, u8 reg)
+{
+	u64 flags = lock_acquire_irqsave(&lock);
+	u32 value;
+
+	address_set(addr, reg);
+	value = in32(DATA_PORT);
+	lock_release_irqrestore(&lock, flags);
+	return value;
+}
+
+u16 pci_read16(struct pci_addr addr, u8 reg)
+{
+	return (u16)(pci_read32(addr, reg) >> (8 * (reg & 2)));
+}
+
+u8 pci_read8(struct pci_addr addr, u8 reg)
+{
+	return (u8)(pci_read32(addr, reg) >> (8 * (reg & 3)));
+}
+
+void pci_write32(struct pci_addr addr, u8 reg, u32 value)
+{
+	u64 flags = lock_acquire_irqsave(&lock);
+
+	address_set(addr, reg);
+	out32(DATA_PORT, value);
+	lock_release_irqrestore(&lock, flags);
+}
+
+/* A write of its own width: writing a neighbour back could clear status bits. */
+void pci_write16(struct pci_addr addr, u8 reg, u16 value)
+{
+	u64 flags = lock_acquire_irqsave(&lock);
+
+	address_set(addr, reg);
+	out16((u16)(DATA_PORT + (reg & 2)), value);
+	lock_release_irqrestore(&lock, flags);
+}
+
+static bool is_there(struct pci_addr a)
+{
+	return pci_read16(a, PCI_VENDOR_ID) != 0xffff;
+}
+
+/* Step to the next function that may exist; false after the last. */
+static bool addr_next(struct pci_addr *a)
+{
+	struct pci_addr first = { a->bus, a->device, 0 };
+
+	if (a->function < FUNCTIONS - 1 && is_there(first) &&
+	    (pci_read8(first, PCI_HEADER_TYPE) & MULTIFUNCTION)) {
+		a->function++;
+		return true;
+	}
+	a->function = 0;
+	if (a->device < DEVICES - 1) {
+		a->device++;
+		return true;
+	}
+	a->device = 0;
+	return a->bus++ < BUSES - 1;
+}
+
+bool pci_find_class(u32 class_code, u32 mask, u32 n, struct pci_addr *out)
+{
+	struct pci_addr a = { 0 };
+
+	do {
+		if (!is_there(a))
+			continue;
+		if (((pci_read32(a, PCI_CLASS_REVISION) >> 8) & mask) != (class_code & mask))
+			continue;
+		if (!n--) {
+			*out = a;
+			return true;
+		}
+	} while (addr_next(&a));
+	return false;
+}

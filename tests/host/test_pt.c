@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* LINK: arch/x86/pt.c */
+/*
+ * The page-table engine on recorded memory: after each single store the whole tree is looked at
+ * the way a hardware walker would, so a state that is bad only for a moment fails, too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "arch/x86/page.h"
+#include "arch/x86/pt.h"
+
+#define POOL_PAGES 600
+#define SUPPRESS_VE BIT(63)
+#define NX BIT(63)
+#define VA 0x40000000ull
+
+/* Tables live at addresses below 2^52, which user pointers are. */
+static u8 pool[POOL_PAGES][PAGE_SIZE] __aligned(4096);
+static bool taken[POOL_PAGES];
+static unsigned budget; /* allocations that still succeed */
+static unsigned stores;
+static const struct pt *watched;
+static u64 watched_va;
+static u64 watched_pa; /* what watched_va must translate to at every moment; 0: anything goes */
+
+hpa_t va_to_pa(const void *va)
+{
+	return (hpa_t){ (u64)va };
+}
+
+void *page_alloc(void)
+{
+	return NULL;
+}
+
+void page_free(void *page)
+{
+	(void)page;
+}
+
+static void *fake_alloc(void)
+{
+	unsigned i;
+
+	if (!budget)
+		return NULL;
+	for (i = 0; i < POOL_PAGES; i++) {
+		if (!taken[i]) {
+			taken[i] = true;
+			budget--;
+			memset(pool[i], 0xa5, PAGE_SIZE); /* whatever was there before */
+			return pool[i];
+		}
+	}
+	return NULL;
+}
+
+static unsigned index_of(const void *page)
+{
+	return (unsigned)(((const u8 *)page - pool[0]) / (ptrdiff_t)PAGE_SIZE);
+}
+
+static void fake_free(void *page)
+{
+	assert_true(index_of(page) < POOL_PAGES);
+	assert_true(taken[index_of(page)]);
+	taken[index_of(page)] = false;
+}
+
+static unsigned pages_taken(void)
+{
+	unsigned i, n = 0;
+
+	for (i = 0; i < POOL_PAGES; i++)
+		n += taken[i];
+	return n;
+}
+
+static void check_ept_entry(u64 entry, unsigned level)
+{
+	u64 rights = entry & 7;
+	bool leaf = level == 1 || (entry & BIT(7));
+
+	if (!rights) {
+		assert_int_equal(entry, SUPPRESS_VE);
+		return;
+	}
+	assert_true((rights & 1) || !(rights & 6)); /* W or X without R */
+	if (leaf) {
+		assert_true(entry & SUPPRESS_VE);
+		assert_true(bits_get(entry, 5, 3) == 6 || bits_get(entry, 5, 3) == 0 ||
+			    bits_get(entry, 5, 3) == 4);
+	} else {
+		assert_int_equal(bits_get(entry, 7, 3), 0);
+	}
+}
+
+static void check_npt_entry(u64 entry, unsigned level)
+{
+	if (!(entry & 1)) {
+		assert_int_equal(entry, 0);
+		return;
+	}
+	assert_true(entry & BIT(2)); /* U at every level */
+	if (level > 1 && !(entry & BIT(7)))
+		assert_false(entry & NX);
+}
+
+static void check_host_entry(u64 entry, unsigned level)
+{
+	if (!(entry & 1)) {
+		assert_int_equal(entry, 0);
+		return;
+	}
+	if (level > 1 && !(entry & BIT(7)))
+		assert_false(entry & NX);
+}
+
+static void check_tree(const struct pt *pt, const u64 *table, unsigned level)
+{
+	unsigned i;
+
+	assert_true(index_of(table) < POOL_PAGES);
+	assert_true(taken[index_of(table)]);
+	for (i = 0; i < PT_ENTRIES; i++) {
+		u64 entry = table[i];
+		bool leaf = level == 1 || (entry & BIT(7));
+
+		if (pt->format->kind == PT_EPT)
+			check_ept_entry(entry, level);
+		else if (pt->format->kind == PT_NPT)
+			check_npt_entry(entry, level);
+		else
+			check_host_entry(entry, level);
+		if (!(entry & pt->format->present))
+			continue;
+		if (leaf) {
+			assert_true(level <= pt->max_leaf);
+			if (level > 1) /* reserved address bits below the page size */
+				assert_int_equal(entry & MASK(51, 13) & (pt_level_bytes(level) - 1),
+						 0);
+		} else {
+			check_tree(pt, (const u64 *)(entry & MASK(51, 12)), level - 1);
+		}
+	}
+}
+
+static void fake_store(u64 *entry, u64 value)
+{
+	*(volatile u64 *)entry = value;
+	stores++;
+	if (!watched)
+		return;
+	check_tree(watched, watched->root, PT_LEVELS);
+	if (watched_pa)
+		assert_int_equal(pt_lookup(watched, watched_va).pa.v, watched_pa);
+}
+
+static const struct pt_mem mem = { fake_alloc, fake_free, fake_store };
+
+static void make(struct pt *pt, enum pt_kind kind, unsigned max_leaf)
+{
+	budget = POOL_PAGES;
+	watched_pa = 0;
+	assert_int_equal(pt_init(pt, kind, &mem, max_leaf), ERR_NONE);
+	watched = pt;
+}
+
+static void drop(struct pt *pt)
+{
+	watched = NULL;
+	pt_free(pt);
+	assert_int_equal(pages_taken(), 0);
+	assert_int_equal(pt->nr_tables, 0);
+}
+
+static void map_ok(struct pt *pt, u64 va, u64 pa, u64 size, u64 attr, bool expect_stale)
+{
+	bool stale = false;
+
+	assert_int_equal(pt_map(pt, va, (hpa_t){ pa }, size, attr, &stale), ERR_NONE);
+	assert_int_equal(stale, expect_stale);
+}
+
+static void expect_leaf(const struct pt *pt, u64 va, u64 pa, u64 attr, unsigned level)
+{
+	struct pt_leaf leaf = pt_lookup(pt, va);
+
+	assert_true(leaf.is_present);
+	assert_int_equal(leaf.pa.v, pa);
+	assert_int_equal(leaf.attr, attr);
+	assert_int_equal(leaf.level, level);
+}
+
+static void test_new_tree_is_empty(void **state)
+{
+	struct pt pt;
+	enum pt_kind kind;
+
+	(void)state;
+	for (kind = PT_HOST; kind <= PT_NPT; kind++) {
+		make(&pt, kind, 3);
+		check_tree(&pt, pt.root, PT_LEVELS);
+		assert_false(pt_lookup(&pt, VA).is_present);
+		assert_int_equal(pt_lookup(&pt, VA).level, 4);
+		assert_int_equal(pt.root[0], kind == PT_EPT ? SUPPRESS_VE : 0);
+		assert_int_equal(pt_root(&pt).v, (u64)pt.root);
+		drop(&pt);
+	}
+}
+
+static void test_largest_pages(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_EPT, 3);
+	/* 4K up to 2M, 2M up to 1G, one 1G page, then 2M and 4K again. */
+	map_ok(&pt, GiB(1) - MiB(2) - KiB(8), GiB(3) - MiB(2) - KiB(8),
+	       GiB(1) + MiB(4) + KiB(16), PT_R | PT_W, false);
+	expect_leaf(&pt, GiB(1) - MiB(2) - KiB(4), GiB(3) - MiB(2) - KiB(4), PT_R | PT_W, 1);
+	expect_leaf(&pt, GiB(1) - MiB(1), GiB(3) - MiB(1), PT_R | PT_W, 2);
+	expect_leaf(&pt, GiB(1) + 5, GiB(3) + 5, PT_R | PT_W, 3);
+	expect_leaf(&pt, GiB(2) + KiB(4), GiB(4) + KiB(4), PT_R | PT_W, 2);
+	expect_leaf(&pt, GiB(2) + MiB(2) + KiB(4), GiB(4) + MiB(2) + KiB(4), PT_R | PT_W, 1);
+	assert_false(pt_lookup(&pt, GiB(2) + MiB(2) + KiB(8)).is_present);
+	assert_false(pt_lookup(&pt, GiB(1) - MiB(2) - KiB(12)).is_present);
+	drop(&pt);
+}
+
+static void test_capability_limits_pages(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_EPT, 2);
+	map_ok(&pt, GiB(1), GiB(1), GiB(1), PT_R, false);
+	expect_leaf(&pt, GiB(1), GiB(1), PT_R, 2);
+	drop(&pt);
+	make(&pt, PT_EPT, 1);
+	map_ok(&pt, GiB(1), GiB(1), MiB(2), PT_R, false);
+	expect_leaf(&pt, GiB(1), GiB(1), PT_R, 1);
+	drop(&pt);
+	watched = NULL;
+	assert_int_equal(pt_init(&pt, PT_EPT, &mem, 0), ERR_INVAL);
+	assert_int_equal(pt_init(&pt, PT_EPT, &mem, 4), ERR_INVAL);
+}
+
+static void test_physical_alignment_limits_pages(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_NPT, 3);
+	map_ok(&pt, GiB(1), GiB(1) + KiB(4), MiB(2), PT_R, false);
+	expect_leaf(&pt, GiB(1), GiB(1) + KiB(4), PT_R | PT_U, 1);
+	drop(&pt);
+}
+
+static void test_ept_bits(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_EPT, 3);
+	map_ok(&pt, VA, 0x1000, 0x1000, PT_R | PT_W | PT_X, false);
+	assert_int_equal(pt_lookup(&pt, VA).entry, SUPPRESS_VE | 0x1000 | 6 << 3 | 7);
+	map_ok(&pt, VA + 0x1000, 0x2000, 0x1000, PT_R | PT_UC, false);
+	assert_int_equal(pt_lookup(&pt, VA + 0x1000).entry, SUPPRESS_VE | 0x2000 | 1);
+	map_ok(&pt, VA + 0x2000, 0x3000, 0x1000, PT_R | PT_X | PT_WT | PT_IGNORE_PAT, false);
+	assert_int_equal(pt_lookup(&pt, VA + 0x2000).entry,
+			 SUPPRESS_VE | 0x3000 | BIT(6) | 4 << 3 | 5);
+	expect_leaf(&pt, VA + 0x2000, 0x3000, PT_R | PT_X | PT_WT | PT_IGNORE_PAT, 1);
+	drop(&pt);
+}
+
+static void test_npt_and_host_bits(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_NPT, 3);
+	map_ok(&pt, VA, 0x1000, 0x1000, PT_R | PT_W | PT_X, false);
+	assert_int_equal(pt_lookup(&pt, VA).entry, 0x1000 | 0x67);
+	map_ok(&pt, VA + 0x1000, 0x2000, 0x1000, PT_R | PT_UC, false);
+	assert_int_equal(pt_lookup(&pt, VA + 0x1000).entry, NX | 0x2000 | 0x3d);
+	drop(&pt);
+	make(&pt, PT_HOST, 3);
+	map_ok(&pt, 0xffffffff80000000, 0x200000, 0x1000, PT_R | PT_X, false);
+	assert_int_equal(pt_lookup(&pt, 0xffffffff80000000).entry, 0x200000 | 0x21);
+	map_ok(&pt, 0xffff888000000000, 0x200000, MiB(2), PT_R | PT_W, false);
+	assert_int_equal(pt_lookup(&pt, 0xffff888000000000).entry, NX | 0x200000 | 0xe3);
+	drop(&pt);
+}
+
+static void test_unmap_splits_and_keeps_neighbours(void **state)
+{
+	bool stale = false;
+	enum pt_kind kind;
+	struct pt pt;
+
+	(void)state;
+	for (kind = PT_HOST; kind <= PT_NPT; kind++) {
+		u64 attr = PT_R | PT_W | (kind == PT_NPT ? PT_U : 0);
+
+		make(&pt, kind, 3);
+		map_ok(&pt, GiB(4), GiB(8), GiB(1), PT_R | PT_W, false);
+		watched_va = GiB(4) + MiB(6) + KiB(8) + 7;
+		watched_pa = GiB(8) + MiB(6) + KiB(8) + 7;
+		stale = false;
+		assert_int_equal(pt_unmap(&pt, GiB(4) + MiB(6) + KiB(4), KiB(4), &stale), ERR_NONE);
+		assert_true(stale);
+		assert_false(pt_lookup(&pt, GiB(4) + MiB(6) + KiB(4)).is_present);
+		assert_int_equal(pt_lookup(&pt, GiB(4) + MiB(6) + KiB(4)).entry, pt.format->empty);
+		expect_leaf(&pt, GiB(4) + MiB(6) + KiB(8), GiB(8) + MiB(6) + KiB(8), attr, 1);
+		expect_leaf(&pt, GiB(4) + MiB(8), GiB(8) + MiB(8), attr, 2);
+		drop(&pt);
+	}
+}
+
+static void test_unmap_of_nothing_is_not_stale(void **state)
+{
+	bool stale = false;
+	struct pt pt;
+	unsigned before;
+
+	(void)state;
+	make(&pt, PT_EPT, 3);
+	map_ok(&pt, VA, VA, KiB(4), PT_R, false);
+	before = stores;
+	assert_int_equal(pt_unmap(&pt, VA + KiB(4), GiB(600), &stale), ERR_NONE);
+	assert_false(stale);
+	assert_int_equal(stores, before);
+	assert_true(pt_lookup(&pt, VA).is_present);
+	drop(&pt);
+}
+
+static void test_protect(void **state)
+{
+	bool stale = false;
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_EPT, 3);
+	map_ok(&pt, MiB(4), MiB(8), MiB(4), PT_R | PT_W | PT_X, false);
+	/* Unchanged rights leave nothing stale. */
+	assert_int_equal(pt_protect(&pt, MiB(4), MiB(2), PT_R | PT_W | PT_X, &stale), ERR_NONE);
+	assert_false(stale);
+	assert_int_equal(pt_protect(&pt, MiB(4) + KiB(4), MiB(2), PT_R, &stale), ERR_NONE);
+	assert_true(stale);
+	expect_leaf(&pt, MiB(4), MiB(8), PT_R | PT_W | PT_X, 1);
+	expect_leaf(&pt, MiB(4) + KiB(4), MiB(8) + KiB(4), PT_R, 1);
+	expect_leaf(&pt, MiB(6), MiB(10), PT_R, 1);
+	expect_leaf(&pt, MiB(6) + KiB(4), MiB(10) + KiB(4), PT_R | PT_W | PT_X, 1);
+	/* What is not present stays so. */
+	assert_int_equal(pt_protect(&pt, MiB(512), MiB(2), PT_R, &stale), ERR_NONE);
+	assert_false(pt_lookup(&pt, MiB(512)).is_present);
+	drop(&pt);
+}
+
+static void test_remap(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_NPT, 3);
+	map_ok(&pt, VA, VA, MiB(2), PT_R | PT_W, false);
+	map_ok(&pt, VA, VA, MiB(2), PT_R | PT_W, false); /* the same again */
+	map_ok(&pt, VA + KiB(4), GiB(7), KiB(4), PT_R, true);
+	expect_leaf(&pt, VA, VA, PT_R | PT_W | PT_U, 1);
+	expect_leaf(&pt, VA + KiB(4), GiB(7), PT_R | PT_U, 1);
+	/* A large mapping over a table goes into the table, which stays linked. */
+	map_ok(&pt, VA, GiB(2), MiB(2), PT_R, true);
+	expect_leaf(&pt, VA + KiB(4), GiB(2) + KiB(4), PT_R | PT_U, 1);
+	drop(&pt);
+}
+
+static void test_hardware_bits_are_not_stale(void **state)
+{
+	bool stale = false;
+	u64 *table;
+	struct pt pt;
+	unsigned level;
+
+	(void)state;
+	make(&pt, PT_NPT, 3);
+	map_ok(&pt, VA, VA, KiB(4), PT_R, false);
+	/* The CPU sets the dirty bit by itself. */
+	table = pt.root;
+	for (level = PT_LEVELS; level > 1; level--)
+		table = (u64 *)(table[(VA / pt_level_bytes(level)) % PT_ENTRIES] & MASK(51, 12));
+	table[(VA / PAGE_SIZE) % PT_ENTRIES] |= BIT(6);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ VA }, KiB(4), PT_R, &stale), ERR_NONE);
+	assert_false(stale);
+	drop(&pt);
+}
+
+static void test_bad_arguments(void **state)
+{
+	bool stale = false;
+	struct pt pt;
+	unsigned before;
+
+	(void)state;
+	make(&pt, PT_EPT, 3);
+	before = stores;
+	assert_int_equal(pt_map(&pt, VA + 1, (hpa_t){ 0 }, KiB(4), PT_R, &stale), ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 8 }, KiB(4), PT_R, &stale), ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, 100, PT_R, &stale), ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), 0, &stale), ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_W, &stale), ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_X, &stale), ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_R | PT_WT | PT_UC, &stale),
+			 ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_R | BIT(40), &stale), ERR_INVAL);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, 0, PT_R, &stale), ERR_RANGE);
+	assert_int_equal(pt_map(&pt, BIT(48) - KiB(4), (hpa_t){ 0 }, KiB(8), PT_R, &stale),
+			 ERR_RANGE);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ BIT(52) }, KiB(4), PT_R, &stale), ERR_RANGE);
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ BIT(52) - KiB(4) }, KiB(8), PT_R, &stale),
+			 ERR_RANGE);
+	assert_int_equal(pt_unmap(&pt, VA + 1, KiB(4), &stale), ERR_INVAL);
+	assert_int_equal(pt_unmap(&pt, VA, 0, &stale), ERR_RANGE);
+	assert_int_equal(pt_protect(&pt, VA, KiB(4), PT_W, &stale), ERR_INVAL);
+	assert_int_equal(pt_protect(&pt, BIT(48) - KiB(4), KiB(8), PT_R, &stale), ERR_RANGE);
+	assert_int_equal(stores, before);
+	assert_false(stale);
+	map_ok(&pt, BIT(48) - KiB(4), 0, KiB(4), PT_R, false); /* the last page is fine */
+	drop(&pt);
+}
+
+/* Whatever allocation fails, the tree stays sound and what was mapped stays mapped. */
+static void test_out_of_memory(void **state)
+{
+	unsigned limit;
+
+	(void)state;
+	for (limit = 0; limit < 8; limit++) {
+		bool stale = false;
+		enum err err;
+		struct pt pt;
+
+		make(&pt, PT_EPT, 3);
+		map_ok(&pt, GiB(4), GiB(8), GiB(1), PT_R | PT_W, false);
+		watched_va = GiB(4) + MiB(40);
+		watched_pa = GiB(8) + MiB(40);
+		budget = limit;
+		err = pt_unmap(&pt, GiB(4) + MiB(6) + KiB(4), MiB(2), &stale);
+		assert_int_equal(err, limit < 3 ? ERR_NOMEM : ERR_NONE);
+		check_tree(&pt, pt.root, PT_LEVELS);
+		budget = limit;
+		err = pt_map(&pt, BIT(40), (hpa_t){ 0 }, KiB(4), PT_R, &stale);
+		assert_int_equal(err, limit < 3 ? ERR_NOMEM : ERR_NONE);
+		check_tree(&pt, pt.root, PT_LEVELS);
+		drop(&pt);
+	}
+	watched = NULL;
+	budget = 0;
+	assert_int_equal(pt_init(&(struct pt){ 0 }, PT_EPT, &mem, 3), ERR_NOMEM);
+}
+
+/* Compare random operations with a flat model of 4 KiB pages. */
+#define MODEL_PAGES 2048u
+
+struct model {
+	u64 pa[MODEL_PAGES]; /* + 1; 0: empty */
+	u64 attr[MODEL_PAGES];
+};
+
+static void model_compare(const struct pt *pt, const struct model *m, u64 base)
+{
+	unsigned i;
+
+	for (i = 0; i < MODEL_PAGES; i++) {
+		struct pt_leaf leaf = pt_lookup(pt, base + i * PAGE_SIZE);
+
+		assert_int_equal(leaf.is_present, m->pa[i] != 0);
+		if (leaf.is_present) {
+			assert_int_equal(leaf.pa.v, m->pa[i] - 1);
+			assert_int_equal(leaf.attr, m->attr[i]);
+		}
+	}
+}
+
+static void model_step(struct pt *pt, struct model *m, u64 base)
+{
+	static const u64 attrs[] = { PT_R | PT_U, PT_R | PT_W | PT_U, PT_R | PT_X | PT_U,
+				     PT_R | PT_W | PT_X | PT_U | PT_UC };
+	u64 attr = attrs[(unsigned)rand() % ARRAY_SIZE(attrs)];
+	unsigned first = (unsigned)rand() % MODEL_PAGES;
+	unsigned count = 1 + (unsigned)rand() % (MODEL_PAGES - first);
+	unsigned what = (unsigned)rand() % 3, i;
+	u64 pa = base + (rand() % 2 ? 0 : MiB(32)) + first * PAGE_SIZE;
+	bool stale = false, changes = false;
+
+	if (rand() % 2)
+		count = MIN(count, 16u);
+	for (i = first; i < first + count; i++) {
+		u64 new_pa = what == 0 ? pa + (i - first) * PAGE_SIZE + 1 : what == 1 ? 0 : m->pa[i];
+
+		if (m->pa[i] && (new_pa != m->pa[i] || (what != 1 && m->attr[i] != attr)))
+			changes = true;
+		m->pa[i] = new_pa;
+		m->attr[i] = attr;
+	}
+	if (what == 0)
+		assert_int_equal(pt_map(pt, base + first * PAGE_SIZE, (hpa_t){ pa },
+					count * PAGE_SIZE, attr, &stale), ERR_NONE);
+	else if (what == 1)
+		assert_int_equal(pt_unmap(pt, base + first * PAGE_SIZE, count * PAGE_SIZE, &stale),
+				 ERR_NONE);
+	else
+		assert_int_equal(pt_protect(pt, base + first * PAGE_SIZE, count * PAGE_SIZE, attr,
+					    &stale), ERR_NONE);
+	assert_int_equal(stale, changes);
+}
+
+static void test_random_against_model(void **state)
+{
+	static struct model m;
+	struct pt pt;
+	unsigned i;
+
+	(void)state;
+	srand(1);
+	make(&pt, PT_NPT, 3);
+	watched = NULL; /* too slow for each of these stores */
+	for (i = 0; i < 300; i++) {
+		model_step(&pt, &m, GiB(1));
+		model_compare(&pt, &m, GiB(1));
+		check_tree(&pt, pt.root, PT_LEVELS);
+	}
+	drop(&pt);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_new_tree_is_empty),
+		cmocka_unit_test(test_largest_pages),
+		cmocka_unit_test(test_capability_limits_pages),
+		cmocka_unit_test(test_physical_alignment_limits_pages),
+		cmocka_unit_test(test_ept_bits),
+		cmocka_unit_test(test_npt_and_host_bits),
+		cmocka_unit_test(test_unmap_splits_and_keeps_neighbours),
+		cmocka_unit_test(test_unmap_of_nothing_is_not_stale),
+		cmocka_unit_test(test_protect),
+		cmocka_unit_test(test_remap),
+		cmocka_unit_test(test_hardware_bits_are_not_stale),
+		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_random_against_model),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
