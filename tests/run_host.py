@@ -17,7 +17,7 @@ FLAGS = ("-std=gnu17 -g -O1 -Wall -Wextra -Werror -fsanitize=address,undefined "
 
 
 def words(text, key):
-    return [w for line in re.findall(r"/\* %s: (.*?) \*/" % key, text, re.S) for w in line.split()]
+    return [w for line in re.findall(r"/\* %s:([^\n]*?)\*/" % key, text) for w in line.split()]
 
 
 def run(source):

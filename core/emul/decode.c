@@ -259,7 +259,7 @@ static const struct row *row_find(const struct emul_ctx *ctx)
 /* 0f 01 with a register form and no use for a register: the whole byte is the opcode. */
 static void row_system(struct row *row, u8 modrm)
 {
-	row->op = EMUL_OP_NONE;
+	*row = (struct row)ROW(OTHER, __, __, __, 0);
 	for (size_t i = 0; i < ARRAY_SIZE(systems); i++)
 		if (systems[i].modrm == modrm)
 			*row = systems[i].row;
