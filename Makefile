@@ -1,27 +1,111 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# Lamina's build. `make help` lists the targets.
+# Lamina's build. `make help` lists the targets, V=1 shows the commands.
 
-PACKAGES := gcc libc6-dev make python3 libcmocka-dev acpica-tools libzydis-dev libzycore-dev
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@echo "  $(1)	$(2)")
+
+PACKAGES := gcc binutils libc6-dev make python3 libcmocka-dev acpica-tools libzydis-dev \
+	libzycore-dev newlib-source gnu-efi xz-utils
+
+# The core: one ELF file at a fixed address, made of everything below these folders.
+CORE_DIRS := arch/x86 core core/lib core/dev core/emul core/load core/mon vmx svm drivers
+CORE_C := $(filter-out %/offsets.c,$(wildcard $(addsuffix /*.c,$(CORE_DIRS))))
+CORE_S := $(wildcard $(addsuffix /*.S,$(CORE_DIRS)))
+CORE_O := $(CORE_C:%.c=build/obj/%.o) $(CORE_S:%.S=build/obj/%.S.o)
+BOOT_C := $(wildcard boot/*.c)
+BOOT_O := $(BOOT_C:%.c=build/obj/%.o) build/obj/boot/efi_asm.S.o build/obj/boot/payload.S.o
+GENERATED := build/gen/arch/x86/offsets.h build/gen/core/offsets.h build/gen/core/load/dsdt.h
+
+GCC_INCLUDE := $(shell gcc -print-file-name=include)
+LIBGCC := $(shell gcc -print-libgcc-file-name)
+WARNINGS := -Wall -Wextra -Werror -Wstrict-prototypes -Wmissing-prototypes -Wshadow -Wundef -Wvla \
+	-Wimplicit-fallthrough -Wwrite-strings -Wpointer-arith
+COMMON := -std=gnu17 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+	-fno-strict-aliasing -fno-asynchronous-unwind-tables -fcf-protection=none \
+	-ffile-prefix-map=$(CURDIR)=. $(WARNINGS) -I. -Ibuild
+CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/include \
+	-mcmodel=kernel -fno-pic -fno-pie -fno-jump-tables -fno-omit-frame-pointer \
+	-ffunction-sections -fdata-sections -D__DYNAMIC_REENT__
+BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
+	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
 .PHONY: all test setup clean help
-all: test
+all: build/BOOTX64.EFI
 
 help:
+	@echo 'make         build build/BOOTX64.EFI'
 	@echo 'make test    install what is missing, build and run all tests'
-	@echo 'make clean   remove build/'
+	@echo 'make clean   remove what was built, keep what was fetched'
 
 setup:
 	@scripts/install-packages $(PACKAGES)
 
+build/newlib/libc.a: scripts/build-newlib | setup
+	$(call say,NEWLIB,$@)
+	$(Q)mkdir -p build && scripts/build-newlib build/newlib
+
+# Structure offsets for assembly files, read out of the compiler's output.
+build/gen/%/offsets.h: %/offsets.c build/newlib/libc.a
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(CORE_FLAGS) -MMD -MP -MT $@ -MF $@.d -S $< -o $@.s
+	$(Q)sed -n 's/^.*\.ascii "->\([A-Z0-9_]*\) \([^"]*\)"$$/#define \1 \2/p' $@.s >$@.tmp
+	$(Q)mv $@.tmp $@
+
 build/gen/core/load/dsdt.h: core/load/dsdt.asl | setup
-	@mkdir -p $(@D)
-	@iasl -ve -p build/gen/core/load/dsdt $< >build/gen/core/load/dsdt.log || \
+	$(call say,IASL,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)iasl -ve -p build/gen/core/load/dsdt $< >build/gen/core/load/dsdt.log || \
 		{ cat build/gen/core/load/dsdt.log; exit 1; }
-	@scripts/bin2c dsdt_aml build/gen/core/load/dsdt.aml >$@.tmp
-	@mv $@.tmp $@
+	$(Q)scripts/bin2c dsdt_aml build/gen/core/load/dsdt.aml >$@.tmp
+	$(Q)mv $@.tmp $@
+
+build/obj/boot/%.o: boot/%.c | setup
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(BOOT_FLAGS) -MMD -MP -c $< -o $@
+
+build/obj/boot/payload.S.o: boot/payload.S build/core.elf
+	$(Q)gcc -I. -DCORE_ELF='"build/core.elf"' -c $< -o $@
+
+build/obj/boot/%.S.o: boot/%.S
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(BOOT_FLAGS) -c $< -o $@
+
+build/obj/%.o: %.c $(GENERATED)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(CORE_FLAGS) -MMD -MP -c $< -o $@
+
+build/obj/%.S.o: %.S $(GENERATED)
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(CORE_FLAGS) -MMD -MP -c $< -o $@
+
+build/lamina.elf: $(CORE_O) arch/x86/link.ld build/newlib/libc.a
+	$(call say,LD,$@)
+	$(Q)ld -nostdlib -static -T arch/x86/link.ld -z noexecstack -z max-page-size=4096 \
+		--build-id=none --gc-sections -o $@ $(CORE_O) build/newlib/libc.a $(LIBGCC)
+	$(Q)! objdump -d $@ | grep -E '%([xyz]mm[0-9]|st\b)' || \
+		{ echo 'the core must not use FPU or vector registers'; rm $@; exit 1; }
+
+build/core.elf: build/lamina.elf
+	$(Q)objcopy --strip-debug $< $@
+
+build/BOOTX64.EFI: $(BOOT_O)
+	$(call say,EFI,$@)
+	$(Q)ld -shared -Bsymbolic -nostdlib -znocombreloc -z noexecstack --build-id=none \
+		-T /usr/lib/elf_x86_64_efi.lds /usr/lib/crt0-efi-x86_64.o $(BOOT_O) \
+		-o build/loader.so -L/usr/lib -lefi -lgnuefi $(LIBGCC)
+	$(Q)test -z "$$(nm -D -u build/loader.so)"
+	$(Q)objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela \
+		-j '.rel.*' -j '.rela.*' -j .reloc --target=efi-app-x86_64 --subsystem=10 \
+		build/loader.so $@
 
 test: setup build/gen/core/load/dsdt.h
 	@python3 tests/run_host.py
 
 clean:
-	rm -rf build
+	rm -rf build/obj build/gen build/host build/*.elf build/*.EFI build/*.so
+
+-include $(CORE_O:.o=.d) $(BOOT_O:.o=.d)

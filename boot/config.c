@@ -168,7 +168,7 @@ static bool set_flag(struct reader *r, uint32_t *out)
 /* Whether `word` is the alternative at the start of `choices`. */
 static bool choice_matches(const char *choices, const char *word)
 {
-	while (*word && *word == *choices) {
+	while (*word && *word != '|' && *word == *choices) {
 		word++;
 		choices++;
 	}

@@ -22,6 +22,11 @@ typedef int64_t s64;
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* newlib has some of these names too, with the same meaning. */
+#undef __packed
+#undef __aligned
+#undef __section
+#undef __printf
 #define __packed __attribute__((packed))
 #define __aligned(n) __attribute__((aligned(n)))
 #define __must_check __attribute__((warn_unused_result))
@@ -29,7 +34,7 @@ typedef int64_t s64;
 #define __section(name) __attribute__((section(name)))
 #define __noreturn __attribute__((noreturn))
 #define __unused_arg __attribute__((unused))
-/* Code and constants that stay mapped on the isolated tables; tests/check proves they call nothing else. */
+/* Code and constants that stay mapped on the isolated tables: they call nothing outside. */
 #define ISO_TEXT __attribute__((section(".iso.text")))
 #define ISO_RODATA __attribute__((section(".iso.rodata")))
 #define likely(x) __builtin_expect(!!(x), 1)
