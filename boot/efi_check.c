@@ -3,31 +3,14 @@
 
 #include <cpuid.h>
 
+#include "boot/cpu_check.h"
 #include "boot/efi_asm.h"
 #include "boot/efi_mem.h"
 
-#define BIT32(n) (UINT32_C(1) << (n))
-#define BIT64(n) (UINT64_C(1) << (n))
-
-#define CPUID_1_ECX_VMX BIT32(5)
-#define CPUID_80000001_ECX_SVM BIT32(2)
-#define CPUID_80000001_EDX_NX BIT32(20)
-#define CPUID_8000000A_EDX_NP BIT32(0)
-
 #define MSR_FEATURE_CONTROL 0x3a
-#define FEATURE_CONTROL_LOCK BIT64(0)
-#define FEATURE_CONTROL_VMX BIT64(2) /* outside SMX operation */
 #define MSR_VMX_PROCBASED_CTLS 0x482
 #define MSR_VMX_PROCBASED_CTLS2 0x48b
-/* The upper half of a control capability register tells which bits may be 1. */
-#define PROCBASED_SECONDARY BIT64(31 + 32)
-#define PROCBASED2_EPT BIT64(1 + 32)
-#define PROCBASED2_UNRESTRICTED BIT64(7 + 32)
-
 #define MSR_VM_CR 0xc0010114
-#define VM_CR_SVMDIS BIT64(4)
-
-#define CR4_LA57 BIT64(12)
 
 /* What the core needs for itself besides the VMs' memory: tables, per-CPU pages, nested tables. */
 #define CORE_RESERVE_BYTES (UINT64_C(16) << 20)
@@ -54,48 +37,30 @@ static BOOLEAN cpu_is_intel(void)
 	       r.edx == signature_INTEL_edx;
 }
 
-/* Intel SDM, "Enabling and entering VMX operation", and the appendix on capability reporting. */
-static EFI_STATUS check_vmx(void)
+static void read_facts(struct cpu_facts *f)
 {
-	UINT64 control = asm_rdmsr(MSR_FEATURE_CONTROL);
-	UINT64 secondary = 0;
+	struct cpu_leaf extended = cpu_leaf(0x80000001);
 
-	if ((control & FEATURE_CONTROL_LOCK) && !(control & FEATURE_CONTROL_VMX))
-		return console_error(E_VMXOFF, L"VMX is disabled by the firmware");
-	if (asm_rdmsr(MSR_VMX_PROCBASED_CTLS) & PROCBASED_SECONDARY)
-		secondary = asm_rdmsr(MSR_VMX_PROCBASED_CTLS2);
-	if (!(secondary & PROCBASED2_EPT))
-		return console_error(E_NOEPT, L"this CPU's VMX has no EPT");
-	if (!(secondary & PROCBASED2_UNRESTRICTED))
-		return console_error(E_NOUG, L"this CPU's VMX has no unrestricted guest");
-	return EFI_SUCCESS;
-}
-
-/* AMD APM volume 2, "Enabling SVM". */
-static EFI_STATUS check_svm(void)
-{
-	if (asm_rdmsr(MSR_VM_CR) & VM_CR_SVMDIS)
-		return console_error(E_SVMOFF, L"SVM is disabled by the firmware");
-	if (!(cpu_leaf(0x8000000a).edx & CPUID_8000000A_EDX_NP))
-		return console_error(E_NONPT, L"this CPU's SVM has no nested paging");
-	return EFI_SUCCESS;
+	f->is_intel = cpu_is_intel();
+	f->cpuid_1_ecx = cpu_leaf(1).ecx;
+	f->cpuid_80000001_ecx = extended.ecx;
+	f->cpuid_80000001_edx = extended.edx;
+	f->cpuid_8000000a_edx = cpu_leaf(0x8000000a).edx;
+	f->cr4 = asm_read_cr4();
+	f->feature_control = cpu_has_vmx(f) ? asm_rdmsr(MSR_FEATURE_CONTROL) : 0;
+	f->procbased_ctls = cpu_has_vmx(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS) : 0;
+	f->procbased_ctls2 = cpu_has_procbased_ctls2(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0;
+	f->vm_cr = cpu_has_svm(f) ? asm_rdmsr(MSR_VM_CR) : 0;
 }
 
 EFI_STATUS check_cpu(void)
 {
-	struct cpu_leaf extended = cpu_leaf(0x80000001);
+	struct cpu_facts facts;
+	enum loader_error e;
 
-	if (asm_read_cr4() & CR4_LA57)
-		return console_error(E_LA57, L"5-level paging is on");
-	if (!(extended.edx & CPUID_80000001_EDX_NX))
-		return console_error(E_NONX, L"this CPU offers no NX bit");
-	if (cpu_leaf(1).ecx & CPUID_1_ECX_VMX)
-		return check_vmx();
-	if (extended.ecx & CPUID_80000001_ECX_SVM)
-		return check_svm();
-	if (cpu_is_intel())
-		return console_error(E_NOVMX, L"this CPU offers no VMX");
-	return console_error(E_NOSVM, L"this CPU offers no SVM");
+	read_facts(&facts);
+	e = cpu_check(&facts);
+	return e == E_NONE ? EFI_SUCCESS : console_error(e, L"%a", cpu_check_text(e));
 }
 
 static UINT32 nr_enabled_cpus(const struct bootinfo *info)

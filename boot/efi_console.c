@@ -137,6 +137,7 @@ struct error_text {
 EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...)
 {
 	static const struct error_text texts[] = {
+		{ "", EFI_SUCCESS, "" },
 #define ERROR(id, name, status, hint) { name, status, hint },
 #include "boot/errors.def"
 #undef ERROR

@@ -10,12 +10,7 @@
 #include <efi.h>
 #include <efilib.h>
 
-/* The errors of errors.def. */
-enum loader_error {
-#define ERROR(id, name, status, hint) id,
-#include "boot/errors.def"
-#undef ERROR
-};
+#include "boot/errors.h"
 
 /* Find the consoles. First of all calls. */
 void console_open(void);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Decides from a CPU's feature registers whether it can run VMs. Pure, so that the host tests see
+ * the cases that no emulator offers, such as firmware that has locked VMX off.
+ */
+#ifndef BOOT_CPU_CHECK_H
+#define BOOT_CPU_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "boot/errors.h"
+
+/* What the CPU says about itself. A register that the CPU lacks is 0. */
+struct cpu_facts {
+	bool is_intel; /* vendor "GenuineIntel" */
+	uint32_t cpuid_1_ecx;
+	uint32_t cpuid_80000001_ecx;
+	uint32_t cpuid_80000001_edx;
+	uint32_t cpuid_8000000a_edx;
+	uint64_t cr4;
+	uint64_t feature_control; /* IA32_FEATURE_CONTROL */
+	uint64_t procbased_ctls; /* IA32_VMX_PROCBASED_CTLS */
+	uint64_t procbased_ctls2; /* IA32_VMX_PROCBASED_CTLS2 */
+	uint64_t vm_cr; /* VM_CR */
+};
+
+/* Which registers may be read. */
+bool cpu_has_vmx(const struct cpu_facts *f);
+bool cpu_has_svm(const struct cpu_facts *f);
+bool cpu_has_procbased_ctls2(const struct cpu_facts *f);
+
+/* The first reason why this CPU cannot run VMs, E_NONE if it can. */
+enum loader_error cpu_check(const struct cpu_facts *f);
+
+/* What is wrong, for a message; never NULL. */
+const char *cpu_check_text(enum loader_error e);
+
+#endif

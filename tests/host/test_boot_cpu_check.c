@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* LINK: boot/cpu_check.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "boot/cpu_check.h"
+
+#define BIT(n) (UINT64_C(1) << (n))
+
+/* A CPU with VMX whose controls may all be set, and one with SVM. */
+static struct cpu_facts vmx_cpu(void)
+{
+	struct cpu_facts f = {
+		.is_intel = true,
+		.cpuid_1_ecx = (uint32_t)BIT(5),
+		.cpuid_80000001_edx = (uint32_t)BIT(20),
+		.feature_control = 5,
+		.procbased_ctls = UINT64_MAX << 32,
+		.procbased_ctls2 = UINT64_MAX << 32,
+	};
+
+	return f;
+}
+
+static struct cpu_facts svm_cpu(void)
+{
+	struct cpu_facts f = {
+		.cpuid_80000001_ecx = (uint32_t)BIT(2),
+		.cpuid_80000001_edx = (uint32_t)BIT(20),
+		.cpuid_8000000a_edx = 1,
+	};
+
+	return f;
+}
+
+static void test_good(void **state)
+{
+	struct cpu_facts vmx = vmx_cpu(), svm = svm_cpu();
+
+	(void)state;
+	assert_int_equal(cpu_check(&vmx), E_NONE);
+	assert_int_equal(cpu_check(&svm), E_NONE);
+	vmx.is_intel = false; /* other vendors have VMX, too */
+	assert_int_equal(cpu_check(&vmx), E_NONE);
+}
+
+static void test_feature_control(void **state)
+{
+	struct cpu_facts f = vmx_cpu();
+
+	(void)state;
+	f.feature_control = 0; /* not locked: the core sets it */
+	assert_int_equal(cpu_check(&f), E_NONE);
+	f.feature_control = 4;
+	assert_int_equal(cpu_check(&f), E_NONE);
+	f.feature_control = 1;
+	assert_int_equal(cpu_check(&f), E_VMXOFF);
+	f.feature_control = 3; /* only inside SMX operation */
+	assert_int_equal(cpu_check(&f), E_VMXOFF);
+	f.feature_control = 0xff07;
+	assert_int_equal(cpu_check(&f), E_NONE);
+}
+
+static void test_vmx_controls(void **state)
+{
+	struct cpu_facts f = vmx_cpu();
+
+	(void)state;
+	assert_true(cpu_has_procbased_ctls2(&f));
+	f.procbased_ctls2 = UINT64_MAX & ~BIT(33);
+	assert_int_equal(cpu_check(&f), E_NOEPT);
+	f.procbased_ctls2 = UINT64_MAX & ~BIT(39);
+	assert_int_equal(cpu_check(&f), E_NOUG);
+	f.procbased_ctls2 = 0xffffffff; /* the lower half says what must be 1 */
+	assert_int_equal(cpu_check(&f), E_NOEPT);
+	f.procbased_ctls = UINT64_MAX & ~BIT(63);
+	assert_false(cpu_has_procbased_ctls2(&f));
+}
+
+static void test_svm(void **state)
+{
+	struct cpu_facts f = svm_cpu();
+
+	(void)state;
+	f.vm_cr = BIT(3); /* locked, but on */
+	assert_int_equal(cpu_check(&f), E_NONE);
+	f.vm_cr = BIT(4);
+	assert_int_equal(cpu_check(&f), E_SVMOFF);
+	f.vm_cr = BIT(4) | BIT(3);
+	assert_int_equal(cpu_check(&f), E_SVMOFF);
+	f = svm_cpu();
+	f.cpuid_8000000a_edx = 0xfffffffe;
+	assert_int_equal(cpu_check(&f), E_NONPT);
+}
+
+static void test_neither(void **state)
+{
+	struct cpu_facts vmx = vmx_cpu(), svm = svm_cpu();
+
+	(void)state;
+	vmx.cpuid_1_ecx = ~(uint32_t)BIT(5);
+	assert_int_equal(cpu_check(&vmx), E_NOVMX);
+	svm.cpuid_80000001_ecx = ~(uint32_t)BIT(2);
+	assert_int_equal(cpu_check(&svm), E_NOSVM);
+}
+
+static void test_paging(void **state)
+{
+	struct cpu_facts f = vmx_cpu();
+
+	(void)state;
+	f.cr4 = BIT(12);
+	assert_int_equal(cpu_check(&f), E_LA57);
+	f.cr4 = ~BIT(12);
+	assert_int_equal(cpu_check(&f), E_NONE);
+	f.cpuid_80000001_edx = ~(uint32_t)BIT(20);
+	assert_int_equal(cpu_check(&f), E_NONX);
+}
+
+static void test_texts(void **state)
+{
+	static const enum loader_error all[] = { E_LA57, E_NONX,  E_NOVMX,  E_VMXOFF, E_NOEPT,
+						 E_NOUG, E_NOSVM, E_SVMOFF, E_NONPT };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		assert_string_not_equal(cpu_check_text(all[i]), "");
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(cpu_check_text(all[i]), cpu_check_text(all[k]));
+	}
+	assert_string_equal(cpu_check_text(E_NONE), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),	     cmocka_unit_test(test_feature_control),
+		cmocka_unit_test(test_vmx_controls), cmocka_unit_test(test_svm),
+		cmocka_unit_test(test_neither),	     cmocka_unit_test(test_paging),
+		cmocka_unit_test(test_texts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
