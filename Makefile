@@ -14,7 +14,8 @@ CORE_S := $(wildcard $(addsuffix /*.S,$(CORE_DIRS)))
 CORE_O := $(CORE_C:%.c=build/obj/%.o) $(CORE_S:%.S=build/obj/%.S.o)
 BOOT_C := $(wildcard boot/*.c)
 BOOT_O := $(BOOT_C:%.c=build/obj/%.o) build/obj/boot/efi_asm.S.o build/obj/boot/payload.S.o
-GENERATED := build/gen/arch/x86/offsets.h build/gen/core/offsets.h build/gen/core/load/dsdt.h
+GENERATED := build/gen/arch/x86/offsets.h build/gen/core/offsets.h \
+	build/gen/svm/offsets.h build/gen/core/load/dsdt.h
 
 GCC_INCLUDE := $(shell gcc -print-file-name=include)
 LIBGCC := $(shell gcc -print-libgcc-file-name)

@@ -8,8 +8,11 @@
 
 #include "core/lib/types.h"
 
-/* Read the host's wall clock once; boot CPU, after TSC calibration. */
-void clock_init(void);
+/*
+ * The wall clock showed `epoch_seconds` (UTC since 1970; 0: nobody knows) when the TSC was
+ * `epoch_tsc`. Boot CPU, once, after TSC calibration.
+ */
+void clock_init(u64 epoch_seconds, u64 epoch_tsc);
 
 /* Host TSC now. */
 u64 clock_tsc(void);

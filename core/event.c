@@ -149,9 +149,7 @@ static int irq_take(struct vcpu *v)
 			return vector;
 	}
 	vector = lapic_pending(v);
-	if (vector >= 0)
-		lapic_ack(v, (u8)vector);
-	return vector;
+	return vector < 0 ? vector : lapic_ack(v, (u8)vector);
 }
 
 static bool inject_nmi(struct vcpu *v, u32 blocking)

@@ -78,7 +78,8 @@ struct vcpu {
 	struct vcpu_hot *hot; /* [c] */
 	struct vm *vm; /* [c] */
 	u32 index; /* [c] in the VM; also its initial APIC ID */
-	u32 cpu; /* [o] index of the CPU that runs it */
+	u32 cpu; /* [c] index of the CPU that runs it */
+	u32 round; /* [o] of vm->round that it has run */
 	enum vcpu_state state; /* [o] */
 	u8 sipi_vector; /* [a] */
 	u32 nmi_pending; /* [a] 0, 1 or 2 as the architecture latches them */
@@ -92,18 +93,24 @@ struct vcpu {
 	void *vendor; /* [c] struct vmx_vcpu or struct svm_vcpu */
 };
 
-/* Create vCPU `index` of `vm`; it waits for SIPI unless it is the first. ERR_NOMEM. */
-enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out) __must_check;
+/* Create vCPU `index` of `vm` for CPU `cpu`. ERR_NOMEM, with nothing left behind. */
+enum err vcpu_create(struct vm *vm, u32 index, u32 cpu, struct vcpu **out) __must_check;
 void vcpu_destroy(struct vcpu *v);
 
-/* Power-on state: everything as after RESET. On its own CPU or while the VM is stopped. */
+/*
+ * Everything as after RESET; the first vCPU then stands where vm->boot says, the others wait for a
+ * start-up IPI. Loaded on its own CPU.
+ */
 void vcpu_reset(struct vcpu *v);
+
+/* Everything as after INIT, waiting for a start-up IPI. Loaded on its own CPU. */
+void vcpu_init_signal(struct vcpu *v);
 
 /* Signals from local APICs: INIT, start-up IPI (page number). Any CPU. */
 void vcpu_signal_init(struct vcpu *v);
 void vcpu_signal_sipi(struct vcpu *v, u8 vector);
 
-/* Run `v` on this CPU until its VM stops. */
+/* Power `v` on and run it on this CPU until its VM stops. */
 void vcpu_run(struct vcpu *v);
 
 #endif

@@ -23,6 +23,7 @@
 #include "core/dev/testdev.h"
 #include "core/dev/uart.h"
 #include "core/lib/err.h"
+#include "core/load/load.h"
 #include "core/memslot.h"
 #include "core/vcpu.h"
 
@@ -44,8 +45,9 @@ struct vm {
 	struct vcpu *vcpu[VM_MAX_VCPUS]; /* [c] */
 	u32 end; /* [a] enum vm_end; first to set it wins */
 	u32 exit_code; /* [a] valid with VM_END_EXIT */
-	u32 running; /* [a] vCPUs inside vcpu_run() */
-	u32 resets; /* [a] */
+	u32 running; /* [a] vCPUs that have not left this round's vcpu_run() */
+	u32 round; /* [a] power-ons so far; a change tells the vCPUs to start */
+	bool is_over; /* [a] ended for good */
 
 	struct memslots slots; /* [p] */
 	struct pt npt; /* [L:npt] nested page table */
@@ -61,23 +63,37 @@ struct vm {
 	struct pci pci; /* [L:dev] */
 	struct testdev testdev; /* [L:dev] */
 
+	struct load_result boot; /* [p] the state in which the first vCPU starts */
 	u64 tsc_offset; /* [p] guest TSC 0 at power-on */
 	u64 wallclock_boot_ns; /* [p] */
 	void *vendor; /* [c] */
 };
 
-/* Create the VM that `config` describes, load its image, leave it ready to run. */
-enum err vm_create(const struct vm_config *config, u32 index, struct vm **out) __must_check;
+/*
+ * Create the VM that `config` describes on the CPUs from `first_cpu` on and load its image; says in
+ * the log what is wrong if it cannot. `config` must last. Boot CPU.
+ */
+enum err vm_create(const struct vm_config *config, u32 index, u32 first_cpu,
+		   struct vm **out) __must_check;
 
-/* Back to power-on state, image loaded anew. No vCPU runs. */
-enum err vm_reset(struct vm *vm) __must_check;
+/* Start the VM of vm_create(): its vCPUs run from their CPUs' loops. */
+void vm_start(struct vm *vm);
+
+/* The VM number `index`, or NULL. Any CPU. */
+struct vm *vm_of(u32 index);
+
+/* Serve this CPU's vCPU whenever its VM is on, else sleep. Every CPU ends up here; no return. */
+__noreturn void vm_cpu_loop(void);
+
+/* What to do when the last VM is over: called once, on any CPU. Set before the first start. */
+void vm_all_over_set(void (*fn)(void));
 
 /* Ask the VM to stop for `why`; returns at once. The first reason wins. Any CPU. */
 void vm_stop(struct vm *vm, enum vm_end why);
 
 /*
- * End the VM because of something that it did: logs the reason, and with `v` (may be NULL) its
- * registers and the bytes at RIP. Never returns an error and never touches another VM. Any CPU.
+ * End the VM because of something that it did: logs the reason, and with `v` (may be NULL; loaded
+ * on this CPU) its state. Never returns an error and never touches another VM. Any CPU.
  */
 void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...) __printf(3, 4);
 

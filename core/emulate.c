@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/emulate.h"
+
+#include <string.h>
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/regs.h"
+#include "core/gmem.h"
+#include "core/hv.h"
+#include "core/io.h"
+#include "core/vm.h"
+
+/* The widest access that a device gets in one piece. */
+#define MMIO_WIDTH_MAX 8u
+
+/* A linear range cut at a page boundary: one or two physical pieces. */
+struct pieces {
+	unsigned count;
+	struct {
+		gpa_t gpa;
+		unsigned len_bytes;
+	} piece[2];
+};
+
+static unsigned cpl_get(struct vcpu *v)
+{
+	struct segment ss;
+
+	hv_seg_get(v, SEG_SS, &ss);
+	return (unsigned)bits_get(ss.ar, 6, 5);
+}
+
+static enum emul_result fault_set(struct emul_fault *fault, const struct gmem_fault *from)
+{
+	*fault = (struct emul_fault){ .vector = EXC_PF,
+				      .has_err = true,
+				      .err = from->err,
+				      .cr2 = from->gva };
+	return EMUL_FAULT;
+}
+
+static enum emul_result translate(struct vcpu *v, u64 linear, unsigned len_bytes, u32 access,
+				  struct pieces *out, struct emul_fault *fault)
+{
+	bool is_user = cpl_get(v) == 3;
+
+	out->count = 0;
+	while (len_bytes) {
+		unsigned rest = (unsigned)(PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
+		unsigned n = MIN(len_bytes, rest);
+		struct gmem_fault why;
+
+		if (gmem_translate(v, (gva_t){ linear }, access, is_user,
+				   &out->piece[out->count].gpa, &why))
+			return fault_set(fault, &why);
+		out->piece[out->count++].len_bytes = n;
+		linear += n;
+		len_bytes -= n;
+	}
+	return EMUL_OK;
+}
+
+static void device_get(struct vcpu *v, gpa_t gpa, u8 *to, unsigned len_bytes)
+{
+	while (len_bytes) {
+		unsigned n = MIN(len_bytes, MMIO_WIDTH_MAX);
+		u64 value = mmio_read(v, gpa, n);
+
+		memcpy(to, &value, n);
+		to += n;
+		gpa.v += n;
+		len_bytes -= n;
+	}
+}
+
+static void device_put(struct vcpu *v, gpa_t gpa, const u8 *from, unsigned len_bytes)
+{
+	while (len_bytes) {
+		unsigned n = MIN(len_bytes, MMIO_WIDTH_MAX);
+		u64 value = 0;
+
+		memcpy(&value, from, n);
+		mmio_write(v, gpa, n, value);
+		from += n;
+		gpa.v += n;
+		len_bytes -= n;
+	}
+}
+
+static enum emul_result cb_fetch(void *env, u64 linear, void *buf, unsigned len_bytes,
+				 struct emul_fault *fault)
+{
+	struct vcpu *v = env;
+	struct pieces p;
+	enum emul_result r = translate(v, linear, len_bytes, ACCESS_FETCH, &p, fault);
+	u8 *to = buf;
+
+	if (r)
+		return r;
+	for (unsigned i = 0; i < p.count; i++) {
+		/* Code in a device: no guest has a reason for it, and no emulator can follow. */
+		if (gmem_read(v->vm, p.piece[i].gpa, to, p.piece[i].len_bytes))
+			return EMUL_UNSUPPORTED;
+		to += p.piece[i].len_bytes;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_result cb_read(void *env, u64 linear, void *buf, unsigned len_bytes,
+				enum emul_access access, struct emul_fault *fault)
+{
+	struct vcpu *v = env;
+	u32 kind = access == EMUL_RMW ? ACCESS_WRITE : ACCESS_READ;
+	struct pieces p;
+	enum emul_result r = translate(v, linear, len_bytes, kind, &p, fault);
+	u8 *to = buf;
+
+	if (r)
+		return r;
+	for (unsigned i = 0; i < p.count; i++) {
+		if (gmem_read(v->vm, p.piece[i].gpa, to, p.piece[i].len_bytes))
+			device_get(v, p.piece[i].gpa, to, p.piece[i].len_bytes);
+		to += p.piece[i].len_bytes;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_result cb_write(void *env, u64 linear, const void *buf, unsigned len_bytes,
+				 struct emul_fault *fault)
+{
+	struct vcpu *v = env;
+	struct pieces p;
+	enum emul_result r = translate(v, linear, len_bytes, ACCESS_WRITE, &p, fault);
+	const u8 *from = buf;
+
+	if (r)
+		return r;
+	for (unsigned i = 0; i < p.count; i++) {
+		if (gmem_write(v->vm, p.piece[i].gpa, from, p.piece[i].len_bytes))
+			device_put(v, p.piece[i].gpa, from, p.piece[i].len_bytes);
+		from += p.piece[i].len_bytes;
+	}
+	return EMUL_OK;
+}
+
+static enum emul_result cb_probe(void *env, u64 linear, unsigned len_bytes,
+				 struct emul_fault *fault)
+{
+	struct pieces p;
+
+	return translate(env, linear, len_bytes, ACCESS_WRITE, &p, fault);
+}
+
+/* One naturally aligned compare-and-swap in guest RAM. */
+static bool ram_cas(void *p, const void *expect, const void *desired, unsigned len_bytes)
+{
+	u64 old = 0, new = 0;
+
+	memcpy(&old, expect, len_bytes);
+	memcpy(&new, desired, len_bytes);
+	switch (len_bytes) {
+	case 1:
+		return atomic_cas_u8(p, (u8)old, (u8)new);
+	case 2:
+		return atomic_cas_u16(p, (u16)old, (u16)new);
+	case 4:
+		return atomic_cas_u32(p, (u32)old, (u32)new);
+	default:
+		return atomic_cas_u64(p, old, new);
+	}
+}
+
+static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, const void *desired,
+				   unsigned len_bytes, struct emul_fault *fault)
+{
+	struct vcpu *v = env;
+	struct pieces p;
+	enum emul_result r = translate(v, linear, len_bytes, ACCESS_WRITE, &p, fault);
+	void *ram;
+
+	if (r)
+		return r;
+	ram = memslot_ptr(&v->vm->slots, p.piece[0].gpa, len_bytes);
+	/* Devices, and locked accesses across pages: a plain write, which no sane guest can tell. */
+	if (p.count > 1 || !ram || len_bytes > 8)
+		return cb_write(env, linear, desired, len_bytes, fault);
+	return ram_cas(ram, expect, desired, len_bytes) ? EMUL_OK : EMUL_RETRY;
+}
+
+/* The hardware has checked the permission bitmap for the very port that made it exit. */
+static enum emul_result cb_port_check(void *env, u16 port, unsigned width_bytes,
+				      struct emul_fault *fault)
+{
+	struct vcpu *v = env;
+	const struct exit *x = &v->hot->exit;
+
+	(void)width_bytes;
+	(void)fault;
+	return x->kind == EXIT_IO && x->port == port ? EMUL_OK : EMUL_RETRY;
+}
+
+static enum emul_result cb_port_in(void *env, u16 port, unsigned width_bytes, u32 *value,
+				   struct emul_fault *fault)
+{
+	(void)fault;
+	*value = io_read(env, port, width_bytes);
+	return EMUL_OK;
+}
+
+static enum emul_result cb_port_out(void *env, u16 port, unsigned width_bytes, u32 value,
+				    struct emul_fault *fault)
+{
+	(void)fault;
+	io_write(env, port, width_bytes, value);
+	return EMUL_OK;
+}
+
+static const struct emul_callbacks callbacks = {
+	.fetch = cb_fetch,
+	.read = cb_read,
+	.write = cb_write,
+	.probe = cb_probe,
+	.cmpxchg = cb_cmpxchg,
+	.port_check = cb_port_check,
+	.port_in = cb_port_in,
+	.port_out = cb_port_out,
+};
+
+_Static_assert((int)SEG_GS == (int)EMUL_GS && (int)SEG_ES == (int)EMUL_ES, "same segment order");
+
+static void ctx_load(struct emul_ctx *ctx, struct vcpu *v)
+{
+	*ctx = (struct emul_ctx){ .cb = &callbacks,
+				  .env = v,
+				  .regs = v->hot->gprs,
+				  .rip = hv_reg_get(v, REG_RIP),
+				  .rflags = hv_reg_get(v, REG_RFLAGS),
+				  .cr0 = hv_reg_get(v, REG_CR0),
+				  .cr4 = hv_reg_get(v, REG_CR4),
+				  .efer = hv_reg_get(v, REG_EFER),
+				  .cpl = (u8)cpl_get(v),
+				  .is_amd = cpu_info.vendor == CPU_AMD };
+	v->hot->gprs[GPR_RSP] = hv_reg_get(v, REG_RSP);
+	for (unsigned i = 0; i < EMUL_NR_SEGS; i++) {
+		struct segment s;
+
+		hv_seg_get(v, (enum seg)i, &s);
+		ctx->seg[i] = (struct emul_seg){
+			.base = s.base, .limit = s.limit, .ar = s.ar, .sel = s.sel
+		};
+	}
+}
+
+/* Write back; also after a repeated instruction that did not finish. */
+static void ctx_store(const struct emul_ctx *ctx, struct vcpu *v)
+{
+	hv_reg_set(v, REG_RIP, ctx->rip);
+	hv_reg_set(v, REG_RFLAGS, ctx->rflags);
+	hv_reg_set(v, REG_RSP, v->hot->gprs[GPR_RSP]);
+}
+
+static void fault_raise(struct vcpu *v, const struct emul_fault *f)
+{
+	if (f->vector == EXC_PF)
+		event_page_fault(v, f->cr2, f->err);
+	else if (f->has_err)
+		event_exception_err(v, f->vector, f->err);
+	else
+		event_exception(v, f->vector);
+}
+
+static void unsupported(struct vcpu *v, const struct emul_ctx *ctx)
+{
+	const u8 *b = ctx->bytes;
+
+	if (ctx->cpl == 3) {
+		event_exception(v, EXC_UD);
+		return;
+	}
+	vm_kill(v->vm, v,
+		"cannot emulate the instruction %02x %02x %02x %02x %02x %02x %02x %02x at 0x%llx"
+		" (%s, guest-physical 0x%llx)",
+		b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], (unsigned long long)ctx->rip,
+		emul_op_name(ctx->insn.op), (unsigned long long)v->hot->exit.gpa);
+}
+
+void emulate_trap(struct vcpu *v, u64 rflags_before)
+{
+	if (!(rflags_before & RFLAGS_TF))
+		return;
+	hv_reg_set(v, REG_DR6, hv_reg_get(v, REG_DR6) | DR6_BS);
+	event_exception(v, EXC_DB);
+}
+
+void emulate_insn(struct vcpu *v)
+{
+	struct emul_ctx ctx;
+	enum emul_result r;
+	u64 rflags, rip;
+
+	ctx_load(&ctx, v);
+	rflags = ctx.rflags;
+	rip = ctx.rip;
+	r = emul_step(&ctx);
+	ctx_store(&ctx, v);
+	switch (r) {
+	case EMUL_OK:
+		hv_blocking_set(v, hv_blocking_get(v) & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));
+		if (ctx.rip != rip)
+			emulate_trap(v, rflags);
+		break;
+	case EMUL_FAULT:
+		fault_raise(v, &ctx.fault);
+		break;
+	case EMUL_UNSUPPORTED:
+		unsupported(v, &ctx);
+		break;
+	case EMUL_RETRY:
+		break;
+	}
+}
+
+enum err emulate_decode(struct vcpu *v, struct emul_insn *out)
+{
+	struct emul_ctx ctx;
+
+	ctx_load(&ctx, v);
+	if (emul_decode(&ctx))
+		return ERR_FAULT;
+	*out = ctx.insn;
+	return ERR_NONE;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The one composition point: what the loader hands over, the machine, the host's consoles and the
+ * VMs are put together here, in the order in which they need each other.
+ */
+#include "arch/x86/acpi.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/ipi.h"
+#include "arch/x86/machine.h"
+#include "arch/x86/panic.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/power.h"
+#include "arch/x86/pt_host.h"
+#include "arch/x86/smp.h"
+#include "arch/x86/symbols.h"
+#include "boot/bootinfo.h"
+#include "core/clock.h"
+#include "core/console.h"
+#include "core/hv.h"
+#include "core/lib/log.h"
+#include "core/mon/monitor.h"
+#include "core/timer.h"
+#include "core/vm.h"
+#include "drivers/debugcon.h"
+#include "drivers/serial.h"
+
+#define SERIAL_MMIO_BYTES 64
+
+static const struct bootinfo *boot; /* [c] */
+static struct serial serial;
+
+void core_main(const struct bootinfo *info);
+
+/* --- the host's consoles --- */
+
+static void serial_line_put(u8 byte)
+{
+	serial_put(&serial, byte);
+}
+
+static int serial_line_get(void)
+{
+	return serial_get(&serial);
+}
+
+static void serial_attach(void)
+{
+	static const struct console_line line = { serial_line_put, serial_line_get };
+
+	console_init(&line, (u8)boot->config.escape);
+}
+
+static void consoles_find(void)
+{
+	static const struct log_sink debugcon = { debugcon_write };
+
+	if (debugcon_is_present())
+		log_sink_add(&debugcon);
+	if (!serial_find(&serial))
+		serial_attach();
+}
+
+/* A line that only ACPI knows of. */
+static void serial_find_acpi(void)
+{
+	struct acpi_gas at;
+	void *regs;
+	enum err e = ERR_NOENT;
+
+	if (serial.is_present || acpi_serial(&at))
+		return;
+	if (at.space == ACPI_SPACE_IO) {
+		e = serial_probe_port(&serial, (u16)at.address);
+	} else if (at.space == ACPI_SPACE_MEMORY) {
+		regs = mmio_map((hpa_t){ at.address }, SERIAL_MMIO_BYTES);
+		if (regs)
+			e = serial_probe_mmio(&serial, regs, at.access == 3 ? 4 : 1);
+	}
+	if (!e)
+		serial_attach();
+}
+
+/* --- the end --- */
+
+static __noreturn void run_end(void)
+{
+	if (boot->config.debug_exit) {
+		const struct vm *vm = vm_of(0);
+
+		debug_exit(vm ? vm->exit_code : 1);
+	}
+	if (boot->config.on_end == CONFIG_ON_END_RESET)
+		machine_reset();
+	machine_poweroff();
+}
+
+static void quit(void)
+{
+	cli();
+	cpus_stop();
+	log_info("ended by the operator");
+	run_end();
+}
+
+static void all_over(void)
+{
+	if (boot->config.on_end == CONFIG_ON_END_STAY) {
+		log_info("all VMs are over; the monitor stays");
+		return;
+	}
+	cli();
+	cpus_stop();
+	log_info("all VMs are over");
+	run_end();
+}
+
+/* After a panic: an unattended run ends, a machine whose operator said "stay" does. */
+static void panic_end(void)
+{
+	if (boot->config.debug_exit)
+		debug_exit(0x7f);
+	if (boot->config.on_end == CONFIG_ON_END_RESET)
+		machine_reset();
+}
+
+static void panic_report(u32 cpu)
+{
+	const struct vcpu *v = percpu_of(cpu)->vcpu;
+
+	if (v)
+		log_err("cpu%u runs %s vCPU %u; last exit: kind %u, reason 0x%x", cpu,
+			v->vm->config->name, v->index, v->hot->exit.kind, v->hot->exit.raw);
+}
+
+static __noreturn void give_up(const char *what)
+{
+	log_err("%s; Lamina cannot go on", what);
+	run_end();
+}
+
+/* --- the machine --- */
+
+static enum mem_kind mem_kind(u32 type)
+{
+	switch (type) {
+	case BOOT_MEM_USABLE:
+		return MEM_FREE;
+	case BOOT_MEM_LOADER:
+		return MEM_LATER;
+	case BOOT_MEM_CORE:
+	case BOOT_MEM_ACPI_RECLAIM:
+	case BOOT_MEM_ACPI_NVS:
+		return MEM_KEPT;
+	default:
+		return MEM_OTHER;
+	}
+}
+
+static void start_machine(void)
+{
+	static struct mem_range ranges[BOOT_MAX_MEM];
+	struct machine_setup setup = { .ranges = ranges,
+				       .nr_ranges = boot->nr_mem,
+				       .image = { boot->image.hpa },
+				       .image_bytes = boot->image.size_bytes,
+				       .rsdp = boot->rsdp,
+				       .tsc_hz = boot->tsc_hz };
+
+	for (u32 i = 0; i < boot->nr_mem; i++)
+		ranges[i] = (struct mem_range){ { boot->mem[i].base },
+						boot->mem[i].size_bytes,
+						mem_kind(boot->mem[i].type) };
+	if (machine_init(&setup))
+		give_up("the machine cannot be set up");
+	/* The loader's tables and stack are behind us: its memory is free. */
+	for (u32 i = 0; i < boot->nr_mem; i++)
+		if (ranges[i].kind == MEM_LATER)
+			page_add(ranges[i].base, ranges[i].size_bytes);
+	serial_find_acpi();
+	clock_init(boot->epoch_seconds, boot->epoch_tsc);
+}
+
+static void start_symbols(void)
+{
+	const struct boot_symbols *s = &boot->symbols;
+
+	if (s->nr_symbols)
+		symbols_init(pa_to_va((hpa_t){ s->symtab_hpa }), s->nr_symbols,
+			     pa_to_va((hpa_t){ s->strtab_hpa }), s->strtab_bytes);
+	panic_hook_set(panic_end);
+	panic_report_set(panic_report);
+}
+
+/* --- the CPUs --- */
+
+/* Static, since it has to last should the CPU answer too late. */
+static enum err virt_result;
+
+static void virt_on(void *arg)
+{
+	*(enum err *)arg = hv_cpu_on();
+}
+
+static void start_virt(void)
+{
+	if (hv_probe())
+		give_up("hardware virtualization cannot be used");
+	for (u32 i = 0; i < cpus_known(); i++)
+		if (ipi_call(i, virt_on, &virt_result) || virt_result)
+			give_up("hardware virtualization does not start");
+}
+
+static void start_cpus(void)
+{
+	u32 ids[BOOT_MAX_CPUS];
+	u32 n = 0;
+
+	for (u32 i = 0; i < boot->nr_cpus; i++)
+		if (boot->cpus[i].flags & BOOT_CPU_ENABLED)
+			ids[n++] = boot->cpus[i].apic_id;
+	timer_start();
+	sti();
+	log_info("%u CPUs on line",
+		 smp_start(ids, n, (hpa_t){ boot->trampoline.hpa }, vm_cpu_loop));
+}
+
+/* --- the VMs --- */
+
+static void create_vms(void)
+{
+	const struct lamina_config *config = &boot->config;
+	u32 next_cpu = 0;
+
+	for (u32 i = 0; i < config->nr_vms; i++) {
+		const struct vm_config *vm = &config->vm[i];
+		struct vm *created;
+
+		if (vm->cpus > cpus_online() - next_cpu) {
+			log_err("%s: %u vCPUs, but only %u of %u CPUs are left; lower 'cpus' in line %u"
+				" of lamina.toml",
+				vm->name, vm->cpus, cpus_online() - next_cpu, cpus_online(),
+				vm->cpus_line);
+			give_up("a VM does not fit this machine");
+		}
+		if (vm_create(vm, i, next_cpu, &created))
+			give_up("a VM cannot be created");
+		next_cpu += vm->cpus;
+	}
+}
+
+static bool is_boot_valid(const struct bootinfo *info)
+{
+	return info->magic == BOOTINFO_MAGIC && info->version == BOOTINFO_VERSION &&
+	       info->size_bytes == sizeof(*info);
+}
+
+/* From entry.S, on the boot CPU's first stack, interrupts off. Does not return. */
+void core_main(const struct bootinfo *info)
+{
+	machine_early();
+	if (!is_boot_valid(info))
+		panic("the loader and the core are of different versions");
+	boot = info;
+	log_level_set((enum log_level)boot->config.log_level);
+	consoles_find();
+	log_info("Lamina");
+	start_symbols();
+	start_machine();
+	hv_select();
+	start_cpus();
+	start_virt();
+	create_vms();
+	monitor_init((u8)boot->config.escape, quit);
+	console_start(monitor_input);
+	vm_all_over_set(all_over);
+	for (u32 i = 0; i < boot->config.nr_vms; i++)
+		vm_start(vm_of(i));
+	vm_cpu_loop();
+}

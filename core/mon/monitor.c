@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/mon/monitor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/console.h"
+#include "core/lib/log.h"
+#include "core/vm.h"
+
+#define LINE_BYTES 80
+#define KEY_BACKSPACE 0x08
+#define KEY_DELETE 0x7f
+#define KEY_CTRL_U 0x15
+
+static u8 escape_key; /* [c] */
+static void (*quit_fn)(void); /* [c] */
+static char line[LINE_BYTES]; /* [o] boot CPU, as all here */
+static u32 line_len;
+
+static void prompt(void)
+{
+	line_len = 0;
+	console_print("lamina> ");
+}
+
+static const char *vm_state(const struct vm *vm)
+{
+	return vm->is_over ? "over" : "running";
+}
+
+static u64 vm_exits(const struct vm *vm, bool is_fast)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		sum += is_fast ? vm->vcpu[i]->hot->fast_exits : vm->vcpu[i]->hot->slow_exits;
+	return sum;
+}
+
+static void cmd_vms(const char *arg)
+{
+	(void)arg;
+	console_print("%3s %-16s %5s %9s %-8s %7s %14s %14s\n", "nr", "name", "vCPUs", "MiB", "state",
+		      "starts", "fast exits", "slow exits");
+	for (u32 i = 0; i < BOOT_MAX_VMS; i++) {
+		const struct vm *vm = vm_of(i);
+
+		if (vm)
+			console_print("%3u %-16s %5u %9llu %-8s %7u %14llu %14llu\n", i,
+				      vm->config->name, vm->nr_vcpus,
+				      (unsigned long long)vm->config->memory_bytes >> 20,
+				      vm_state(vm), vm->round,
+				      (unsigned long long)vm_exits(vm, true),
+				      (unsigned long long)vm_exits(vm, false));
+	}
+}
+
+static void cmd_log(const char *arg)
+{
+	char text[LOG_LINE_MAX];
+	u64 position = 0;
+	u32 n;
+
+	(void)arg;
+	while ((n = log_read(&position, text, sizeof(text) - 1))) {
+		text[n] = '\0';
+		console_print("%s", text);
+	}
+}
+
+static void cmd_quit(const char *arg)
+{
+	(void)arg;
+	console_print("ending the run\n");
+	quit_fn();
+}
+
+/* Without a number: back to the guest that had the console. */
+static void cmd_vm(const char *arg)
+{
+	char *end;
+	unsigned long index = strtoul(arg, &end, 10);
+
+	if (end == arg || *end || index >= BOOT_MAX_VMS || !console_select((u32)index))
+		console_print("vm: no VM '%s'; 'vms' lists them\n", arg);
+}
+
+static void cmd_help(const char *arg);
+
+static const struct command {
+	const char *name;
+	void (*run)(const char *arg);
+	const char *help;
+} commands[] = {
+	{ "help", cmd_help, "this list" },
+	{ "vms", cmd_vms, "the VMs and their state" },
+	{ "vm", cmd_vm, "vm N: go to the console of VM number N" },
+	{ "log", cmd_log, "Lamina's log" },
+	{ "quit", cmd_quit, "end all VMs and do what 'on_end' says" },
+};
+
+static void cmd_help(const char *arg)
+{
+	(void)arg;
+	for (u32 i = 0; i < ARRAY_SIZE(commands); i++)
+		console_print("  %-5s %s\n", commands[i].name, commands[i].help);
+	console_print("  Ctrl-%c goes back to the guest\n", escape_key + '@');
+}
+
+/* True if the monitor still has the console afterwards. */
+static bool line_run(void)
+{
+	char *arg = strchr(line, ' ');
+
+	if (arg)
+		*arg++ = '\0';
+	for (u32 i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(line, commands[i].name))
+			continue;
+		commands[i].run(arg ? arg : "");
+		return commands[i].run != cmd_vm;
+	}
+	if (line[0])
+		console_print("%s: unknown command; 'help' lists them\n", line);
+	return true;
+}
+
+void monitor_init(u8 escape, void (*end_run)(void))
+{
+	escape_key = escape;
+	quit_fn = end_run;
+}
+
+static void line_end(void)
+{
+	console_print("\n");
+	line[line_len] = '\0';
+	line_len = 0;
+	if (line_run())
+		prompt();
+}
+
+static void line_erase(u32 n)
+{
+	for (; n && line_len; n--) {
+		line_len--;
+		console_print("\b \b");
+	}
+}
+
+void monitor_input(u8 byte)
+{
+	if (byte == escape_key) {
+		console_print("\nLamina monitor; 'help' lists the commands\n");
+		prompt();
+	} else if (byte == '\r' || byte == '\n') {
+		line_end();
+	} else if (byte == KEY_BACKSPACE || byte == KEY_DELETE) {
+		line_erase(1);
+	} else if (byte == KEY_CTRL_U) {
+		line_erase(line_len);
+	} else if (byte >= ' ' && byte < KEY_DELETE && line_len < LINE_BYTES - 1) {
+		line[line_len++] = (char)byte;
+		console_print("%c", byte);
+	}
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/slow.h"
+
+#include "arch/x86/regs.h"
+#include "core/cr.h"
+#include "core/emulate.h"
+#include "core/gmem.h"
+#include "core/hv.h"
+#include "core/hypercall.h"
+#include "core/io.h"
+#include "core/lib/log.h"
+#include "core/msr.h"
+#include "core/npt.h"
+#include "core/vm.h"
+
+static enum next slow_ud(struct vcpu *v)
+{
+	event_exception(v, EXC_UD);
+	return NEXT_AGAIN;
+}
+
+static enum next slow_gp(struct vcpu *v)
+{
+	event_exception_err(v, EXC_GP, 0);
+	return NEXT_AGAIN;
+}
+
+/*
+ * An exception that was intercepted only so that its delivery cannot loop inside the processor.
+ * For #DB `info` has what the processor would have put into DR6.
+ */
+static enum next slow_exception(struct vcpu *v, const struct exit *x)
+{
+	if (x->vector == EXC_DB) {
+		u64 dr6 = hv_reg_get(v, REG_DR6) & ~MASK(3, 0);
+
+		hv_reg_set(v, REG_DR6, dr6 | x->info | DR6_FIXED);
+		hv_reg_set(v, REG_DR7, hv_reg_get(v, REG_DR7) & ~DR7_GD);
+	}
+	if (x->has_err)
+		event_exception_err(v, x->vector, x->err);
+	else
+		event_exception(v, x->vector);
+	return NEXT_AGAIN;
+}
+
+static enum next slow_npf(struct vcpu *v, const struct exit *x)
+{
+	enum err e = npt_fault(v->vm, (gpa_t){ x->gpa });
+
+	if (e == ERR_NOENT)
+		emulate_insn(v);
+	else if (e)
+		vm_kill(v->vm, v, "no memory for nested page tables");
+	return NEXT_AGAIN;
+}
+
+/* IN leaves the upper bits of RAX alone, but a 32-bit result clears bits 63:32 as always. */
+static void in_result(u64 *rax, unsigned width_bytes, u32 value)
+{
+	if (width_bytes == 4)
+		*rax = value;
+	else
+		*rax = (*rax & ~MASK(8 * width_bytes - 1, 0)) | value;
+}
+
+static enum next slow_io(struct vcpu *v, const struct exit *x)
+{
+	u64 *rax = &v->hot->gprs[GPR_RAX];
+
+	if (x->is_string) {
+		emulate_insn(v);
+		return NEXT_AGAIN;
+	}
+	if (x->is_in)
+		in_result(rax, x->width_bytes, io_read(v, x->port, x->width_bytes));
+	else
+		io_write(v, x->port, x->width_bytes, (u32)*rax);
+	return NEXT_SKIP;
+}
+
+static enum next slow_cpuid(struct vcpu *v)
+{
+	cpuid_emulate(v->hot, hv_reg_get(v, REG_CR4));
+	return NEXT_SKIP;
+}
+
+static enum next slow_hlt(struct vcpu *v)
+{
+	v->state = VCPU_HALTED;
+	return NEXT_SKIP;
+}
+
+static enum next slow_cr_read(struct vcpu *v, const struct exit *x)
+{
+	if (x->cr != 8)
+		return slow_ud(v);
+	if (x->gpr == GPR_RSP)
+		hv_reg_set(v, REG_RSP, lapic_cr8_get(v));
+	else
+		v->hot->gprs[x->gpr] = lapic_cr8_get(v);
+	return NEXT_SKIP;
+}
+
+static enum next slow_triple_fault(struct vcpu *v)
+{
+	log_info("%s: vCPU %u: triple fault at 0x%llx", v->vm->config->name, v->index,
+		 (unsigned long long)hv_reg_get(v, REG_RIP));
+	vm_stop(v->vm, VM_END_RESET);
+	return NEXT_AGAIN;
+}
+
+static const char *const kind_names[] = {
+#define X(name, text) [name] = text,
+	EXIT_KINDS(X)
+#undef X
+};
+
+static enum next slow_fatal(struct vcpu *v, const struct exit *x)
+{
+	vm_kill(v->vm, v, "%s (reason 0x%x, info 0x%llx)", kind_names[x->kind], x->raw,
+		(unsigned long long)x->info);
+	return NEXT_KILL;
+}
+
+static enum next slow_handle(struct vcpu *v, const struct exit *x)
+{
+	switch ((enum exit_kind)x->kind) {
+	case EXIT_NONE:
+	case EXIT_INTR:
+	case EXIT_NMI:
+	case EXIT_IRQ_WINDOW:
+	case EXIT_NMI_WINDOW:
+	case EXIT_INIT:
+		return NEXT_AGAIN;
+	case EXIT_EXCEPTION:
+		return slow_exception(v, x);
+	case EXIT_NPF:
+		return slow_npf(v, x);
+	case EXIT_IO:
+		return slow_io(v, x);
+	case EXIT_MSR_READ:
+		return msr_read(v);
+	case EXIT_MSR_WRITE:
+		return msr_write(v);
+	case EXIT_CPUID:
+		return slow_cpuid(v);
+	case EXIT_HLT:
+		return slow_hlt(v);
+	case EXIT_PAUSE:
+	case EXIT_CACHE: /* all of the guest's memory is coherent write-back memory */
+		return NEXT_SKIP;
+	case EXIT_HYPERCALL:
+		return hypercall_fast(v->hot);
+	case EXIT_CR_WRITE:
+		return cr_write(v, x->cr, x->info);
+	case EXIT_CR_READ:
+		return slow_cr_read(v, x);
+	case EXIT_XSETBV:
+		return xcr_write(v);
+	case EXIT_RDPMC: /* no counters are offered */
+		return slow_gp(v);
+	case EXIT_MONITOR:
+	case EXIT_MWAIT:
+	case EXIT_UNDEFINED:
+		return slow_ud(v);
+	case EXIT_TRIPLE_FAULT:
+		return slow_triple_fault(v);
+	case EXIT_MC:
+	case EXIT_DR:
+	case EXIT_INVLPG:
+	case EXIT_RDTSC:
+	case EXIT_TASK_SWITCH:
+	case EXIT_ENTRY_FAILED:
+	case EXIT_UNKNOWN:
+	case NR_EXIT_KINDS:
+		break;
+	}
+	return slow_fatal(v, x);
+}
+
+static void slow_skip(struct vcpu *v)
+{
+	u64 rflags = hv_reg_get(v, REG_RFLAGS);
+
+	/* Unreadable now though it was executed: another vCPU has unmapped it. Try again. */
+	if (hv_insn_skip(v))
+		return;
+	emulate_trap(v, rflags);
+}
+
+void slow_exit(struct vcpu *v)
+{
+	v->hot->slow_exits++;
+	if (slow_handle(v, &v->hot->exit) == NEXT_SKIP)
+		slow_skip(v);
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The slow half of an exit: what needs devices, guest memory, locks or more time. On the full
+ * tables, interrupts on, on the CPU where the vCPU is loaded.
+ */
+#ifndef CORE_SLOW_H
+#define CORE_SLOW_H
+
+struct vcpu;
+
+/* Handle the exit that lies in v->hot->exit, and advance RIP if that is due. */
+void slow_exit(struct vcpu *v);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/timer.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/atomic.h"
+#include "arch/x86/ipi.h"
+#include "arch/x86/lock.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/trap.h"
+#include "arch/x86/tsc.h"
+#include "core/vcpu.h"
+
+/* One per CPU, in a cache line of its own. Interrupt handlers do not take the lock. */
+struct timer_queue {
+	struct lock lock;
+	struct list timers; /* [L:queue] sorted by deadline */
+} __aligned(64);
+
+static struct timer_queue queues[CPUS_MAX];
+
+/*
+ * Something is due, or another CPU has put an earlier deadline into this CPU's queue. The loop that
+ * was interrupted looks at its requests before it enters a guest or sleeps.
+ */
+static void timer_interrupt(void)
+{
+	struct vcpu *v = this_cpu()->vcpu;
+
+	if (v)
+		atomic_or_u32(&v->hot->requests, REQ_TIMER);
+}
+
+void timer_start(void)
+{
+	for (u32 i = 0; i < CPUS_MAX; i++) {
+		lock_init(&queues[i].lock);
+		list_init(&queues[i].timers);
+	}
+	irq_handler_set(IRQ_TIMER, timer_interrupt);
+}
+
+void timer_init(struct timer *t, u32 cpu, void (*fire)(struct timer *t))
+{
+	*t = (struct timer){ .fire = fire, .cpu = cpu };
+}
+
+static struct timer *queue_first(struct timer_queue *q)
+{
+	struct list_node *node = list_first(&q->timers);
+
+	return node ? container_of(node, struct timer, node) : NULL;
+}
+
+static bool is_before(u64 a_tsc, u64 b_tsc)
+{
+	return (s64)(a_tsc - b_tsc) < 0;
+}
+
+static void queue_insert(struct timer_queue *q, struct timer *t)
+{
+	struct list_node *node;
+
+	list_for_each(node, &q->timers)
+		if (is_before(t->deadline_tsc, container_of(node, struct timer, node)->deadline_tsc))
+			break;
+	list_insert_before(node ? node : &q->timers.head, &t->node);
+	t->is_armed = true;
+}
+
+static void queue_remove(struct timer *t)
+{
+	list_remove(&t->node);
+	t->is_armed = false;
+}
+
+void timer_arm(struct timer *t, u64 deadline_tsc)
+{
+	struct timer_queue *q = &queues[t->cpu];
+	bool is_first;
+
+	lock_acquire(&q->lock);
+	if (t->is_armed)
+		queue_remove(t);
+	t->deadline_tsc = deadline_tsc;
+	queue_insert(q, t);
+	is_first = queue_first(q) == t;
+	if (is_first && t->cpu == cpu_index())
+		apic_timer_arm(deadline_tsc);
+	lock_release(&q->lock);
+	if (is_first && t->cpu != cpu_index())
+		ipi_send(percpu_of(t->cpu)->apic_id, IRQ_TIMER);
+}
+
+bool timer_cancel(struct timer *t)
+{
+	struct timer_queue *q = &queues[t->cpu];
+	bool was_armed;
+
+	lock_acquire(&q->lock);
+	was_armed = t->is_armed;
+	if (was_armed)
+		queue_remove(t);
+	lock_release(&q->lock);
+	return was_armed;
+}
+
+/* Take one timer that is due, or program the hardware for the first that is not. */
+static struct timer *queue_take_due(struct timer_queue *q)
+{
+	struct timer *t;
+
+	lock_acquire(&q->lock);
+	t = queue_first(q);
+	if (t && tsc_is_past(t->deadline_tsc)) {
+		queue_remove(t);
+	} else {
+		if (t)
+			apic_timer_arm(t->deadline_tsc);
+		else
+			apic_timer_stop();
+		t = NULL;
+	}
+	lock_release(&q->lock);
+	return t;
+}
+
+void timer_run(void)
+{
+	struct timer_queue *q = &queues[cpu_index()];
+	struct timer *t;
+
+	while ((t = queue_take_due(q)))
+		t->fire(t);
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/vcpu.h"
+
+#include <string.h>
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/fpu.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/regs.h"
+#include "core/hv.h"
+#include "core/msr.h"
+#include "core/vm.h"
+
+static enum err vcpu_parts_create(struct vcpu *v)
+{
+	enum err e;
+
+	v->hot->cpuid = page_alloc();
+	v->fpu = page_alloc_contig(fpu_area_bytes(), 64, true);
+	if (!v->hot->cpuid || !v->fpu)
+		return ERR_NOMEM;
+	e = lapic_create(v);
+	if (e)
+		return e;
+	cpuid_build(v);
+	e = msr_create(v);
+	return e ? e : hv_vcpu_init(v);
+}
+
+enum err vcpu_create(struct vm *vm, u32 index, u32 cpu, struct vcpu **out)
+{
+	struct vcpu *v = page_alloc_contig(sizeof(*v), PAGE_SIZE, true);
+	enum err e;
+
+	if (!v)
+		return ERR_NOMEM;
+	v->vm = vm;
+	v->index = index;
+	v->cpu = cpu;
+	v->hot = page_alloc();
+	if (v->hot)
+		v->hot->vcpu = v;
+	e = v->hot ? vcpu_parts_create(v) : ERR_NOMEM;
+	if (e)
+		vcpu_destroy(v);
+	else
+		*out = v;
+	return e;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (v->hot) {
+		hv_vcpu_free(v);
+		lapic_destroy(v);
+		msr_destroy(v);
+		if (v->hot->cpuid)
+			page_free(v->hot->cpuid);
+		page_free(v->hot);
+	}
+	if (v->fpu)
+		page_free_contig(v->fpu, fpu_area_bytes());
+	page_free_contig(v, sizeof(*v));
+}
+
+/* Access rights after RESET and INIT, in the layout of AR_*. */
+#define AR_DATA (AR_P | AR_S | 3)
+#define AR_CODE (AR_P | AR_S | 0xb)
+#define AR_LDT (AR_P | 2)
+#define AR_TSS32_BUSY (AR_P | 0xb)
+#define LIMIT_64K 0xffffu
+#define RESET_CS_BASE 0xffff0000ull
+#define RESET_CS_SEL 0xf000
+#define RESET_RIP 0xfff0
+#define RESET_CR0 (CR0_ET | CR0_NW | CR0_CD)
+
+static void segments_reset(struct vcpu *v)
+{
+	const struct segment data = { .limit = LIMIT_64K, .ar = AR_DATA };
+	const struct segment ldt = { .limit = LIMIT_64K, .ar = AR_LDT };
+	const struct segment tss = { .limit = LIMIT_64K, .ar = AR_TSS32_BUSY };
+	const struct segment table = { .limit = LIMIT_64K };
+	const struct segment code = {
+		.base = RESET_CS_BASE, .limit = LIMIT_64K, .ar = AR_CODE, .sel = RESET_CS_SEL
+	};
+
+	for (enum seg s = SEG_ES; s <= SEG_GS; s++)
+		hv_seg_set(v, s, s == SEG_CS ? &code : &data);
+	hv_seg_set(v, SEG_LDTR, &ldt);
+	hv_seg_set(v, SEG_TR, &tss);
+	hv_seg_set(v, SEG_GDTR, &table);
+	hv_seg_set(v, SEG_IDTR, &table);
+}
+
+/* SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT". */
+static void registers_reset(struct vcpu *v)
+{
+	u32 signature = 0;
+
+	v->hot->gprs[GPR_RAX] = 1;
+	v->hot->gprs[GPR_RCX] = 0;
+	cpuid_emulate(v->hot, 0);
+	signature = (u32)v->hot->gprs[GPR_RAX];
+	memset(v->hot->gprs, 0, sizeof(v->hot->gprs));
+	v->hot->gprs[GPR_RDX] = signature;
+	hv_reg_set(v, REG_EFER, 0);
+	hv_reg_set(v, REG_CR0, RESET_CR0);
+	hv_reg_set(v, REG_CR2, 0);
+	hv_reg_set(v, REG_CR3, 0);
+	hv_reg_set(v, REG_CR4, 0);
+	hv_reg_set(v, REG_RFLAGS, RFLAGS_FIXED);
+	hv_reg_set(v, REG_RIP, RESET_RIP);
+	hv_reg_set(v, REG_RSP, 0);
+	hv_reg_set(v, REG_DR6, DR6_FIXED);
+	hv_reg_set(v, REG_DR7, DR7_FIXED);
+	segments_reset(v);
+}
+
+/* MSRs that the hardware holds and RESET clears, but INIT keeps. */
+static void hardware_msrs_reset(struct vcpu *v)
+{
+	static const u8 regs[] = { REG_FS_BASE,	     REG_GS_BASE,     REG_KERNEL_GS_BASE,
+				   REG_STAR,	     REG_LSTAR,	      REG_CSTAR,
+				   REG_SFMASK,	     REG_SYSENTER_CS, REG_SYSENTER_ESP,
+				   REG_SYSENTER_EIP, REG_DEBUGCTL };
+
+	for (u32 i = 0; i < ARRAY_SIZE(regs); i++)
+		hv_reg_set(v, (enum reg)regs[i], 0);
+	hv_reg_set(v, REG_PAT, v->pat);
+	hv_tsc_offset(v);
+}
+
+static void state_reset(struct vcpu *v, bool is_init)
+{
+	hv_vcpu_reset(v);
+	event_reset(v);
+	registers_reset(v);
+	lapic_reset(v, is_init);
+	hv_tlb_flush(v);
+	v->state = VCPU_WAIT_SIPI;
+}
+
+/* Flat segments and registers as the image loader wants them. */
+static void boot_apply(struct vcpu *v, const struct load_result *boot)
+{
+	bool is_long = boot->mode == BOOT_LONG64;
+	const struct segment code = { .limit = ~0u,
+				      .ar = AR_CODE | AR_G | (is_long ? AR_L : AR_DB),
+				      .sel = BOOT_CS };
+	const struct segment data = { .limit = ~0u, .ar = AR_DATA | AR_G | AR_DB, .sel = BOOT_DS };
+	const struct segment gdt = { .base = boot->gdt_base, .limit = boot->gdt_limit };
+
+	for (enum seg s = SEG_ES; s <= SEG_GS; s++)
+		hv_seg_set(v, s, s == SEG_CS ? &code : &data);
+	hv_seg_set(v, SEG_GDTR, &gdt);
+	if (is_long) {
+		hv_reg_set(v, REG_CR4, CR4_PAE);
+		hv_reg_set(v, REG_CR3, boot->cr3);
+		hv_reg_set(v, REG_EFER, EFER_LME | EFER_LMA);
+	}
+	hv_reg_set(v, REG_CR0, CR0_PE | CR0_ET | CR0_NE | (is_long ? CR0_PG : 0));
+	hv_reg_set(v, REG_RIP, boot->rip);
+	v->hot->gprs[GPR_RAX] = boot->rax;
+	v->hot->gprs[GPR_RBX] = boot->rbx;
+	v->hot->gprs[GPR_RDX] = 0;
+	v->hot->gprs[GPR_RSI] = boot->rsi;
+	v->state = VCPU_RUNNING;
+}
+
+void vcpu_reset(struct vcpu *v)
+{
+	state_reset(v, false);
+	v->xcr0 = XCR0_X87;
+	fpu_xcr0_load(fpu_xcr0_max());
+	fpu_area_init(v->fpu);
+	fpu_restore(v->fpu);
+	fpu_xcr0_load(v->xcr0);
+	cpuid_xcr0_changed(v);
+	msr_reset(v);
+	msr_load(v);
+	hardware_msrs_reset(v);
+	if (v->index == 0)
+		boot_apply(v, &v->vm->boot);
+}
+
+void vcpu_init_signal(struct vcpu *v)
+{
+	state_reset(v, true);
+}
+
+void vcpu_signal_init(struct vcpu *v)
+{
+	vcpu_request(v, REQ_INIT);
+}
+
+void vcpu_signal_sipi(struct vcpu *v, u8 vector)
+{
+	atomic_store_u8(&v->sipi_vector, vector);
+	vcpu_request(v, REQ_SIPI);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/vm.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/ipi.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/regs.h"
+#include "core/clock.h"
+#include "core/gmem.h"
+#include "core/hv.h"
+#include "core/lib/log.h"
+#include "core/load/layout.h"
+#include "core/load/legacy.h"
+#include "core/msr.h"
+#include "core/npt.h"
+
+static struct vm *vms[BOOT_MAX_VMS]; /* [c] after start */
+static u32 nr_alive; /* [a] VMs that are not over */
+static struct vcpu *vcpu_on[CPUS_MAX]; /* [a] whom a CPU serves; set once */
+static void (*all_over)(void); /* [c] */
+
+struct vm *vm_of(u32 index)
+{
+	return index < BOOT_MAX_VMS ? vms[index] : NULL;
+}
+
+void vm_all_over_set(void (*fn)(void))
+{
+	all_over = fn;
+}
+
+static enum err slots_add(struct vm *vm, u64 gpa, u64 end, const void *ram)
+{
+	return memslot_add(&vm->slots, (gpa_t){ gpa }, end - gpa, va_to_pa(ram));
+}
+
+/* RAM is contiguous on both sides of the hole below 4 GiB, so that large pages fit. */
+static enum err memory_create(struct vm *vm, const struct ram_layout *ram)
+{
+	u8 *low = page_alloc_contig(ram->below_4g_bytes, MiB(2), true);
+	u8 *high = NULL;
+	enum err e;
+
+	if (ram->above_4g_bytes)
+		high = page_alloc_contig(ram->above_4g_bytes, MiB(2), true);
+	if (!low || (ram->above_4g_bytes && !high))
+		return ERR_NOMEM;
+	e = slots_add(vm, 0, GPA_EBDA_END, low);
+	if (!e)
+		e = slots_add(vm, GPA_ROM_BASE, ram->below_4g_bytes, low + GPA_ROM_BASE);
+	if (!e && high)
+		e = slots_add(vm, GPA_ABOVE_4G, GPA_ABOVE_4G + ram->above_4g_bytes, high);
+	return e;
+}
+
+static enum err vcpus_create(struct vm *vm, u32 first_cpu)
+{
+	vm->nr_vcpus = vm->config->cpus;
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		enum err e = vcpu_create(vm, i, first_cpu + i, &vm->vcpu[i]);
+
+		if (e)
+			return e;
+	}
+	return ERR_NONE;
+}
+
+static enum err devices_create(struct vm *vm)
+{
+	lock_init(&vm->dev_lock);
+	pit_init(vm);
+	rtc_init(vm);
+	pm_init(vm);
+	return testdev_init(vm);
+}
+
+static void devices_reset(struct vm *vm)
+{
+	lock_acquire(&vm->dev_lock);
+	pic_reset(vm);
+	ioapic_reset(vm);
+	pit_reset(vm);
+	rtc_reset(vm);
+	uart_reset(vm);
+	pm_reset(vm);
+	pci_reset(vm);
+	testdev_reset(vm);
+	lock_release(&vm->dev_lock);
+}
+
+static enum err writer_write(void *env, gpa_t gpa, const void *buf, u64 len_bytes)
+{
+	return gmem_write(env, gpa, buf, len_bytes);
+}
+
+static enum err writer_zero(void *env, gpa_t gpa, u64 len_bytes)
+{
+	return gmem_zero(env, gpa, len_bytes);
+}
+
+static struct image image_of(const struct boot_file *file)
+{
+	return (struct image){ pa_to_va((hpa_t){ file->hpa }), file->size_bytes };
+}
+
+static enum err image_load(struct vm *vm, const struct ram_layout *ram)
+{
+	const struct vm_config *config = vm->config;
+	const struct guest_mem writer = { vm, writer_write, writer_zero };
+	struct load_module modules[BOOT_MAX_MODULES] = { 0 };
+	struct load_request request = { .kernel = image_of(&config->kernel),
+					.modules = modules,
+					.nr_modules = config->nr_modules,
+					.nr_cpus = config->cpus,
+					.cmdline = config->cmdline,
+					.ram = *ram };
+	const char *why = "guest memory refused a write";
+	enum err e;
+
+	for (u32 i = 0; i < config->nr_modules; i++)
+		modules[i].image = image_of(&config->modules[i]);
+	e = legacy_write(&writer);
+	if (!e)
+		e = load_image(&writer, &request, &vm->boot, &why);
+	if (e)
+		log_err("%s: kernel '%s': %s (%s); check 'kernel' in line %u of lamina.toml",
+			config->name, config->kernel.path, why, err_text(e), config->kernel.line);
+	return e;
+}
+
+/* Power-on state of everything but the vCPUs, which reset themselves on their own CPUs. */
+static enum err power_on(struct vm *vm)
+{
+	struct ram_layout ram = ram_layout_make(vm->config->memory_bytes);
+	enum err e = image_load(vm, &ram);
+
+	if (e)
+		return e;
+	devices_reset(vm);
+	vm->tsc_offset = 0 - clock_tsc();
+	vm->wallclock_boot_ns = clock_wall_ns();
+	vm->end = VM_END_NONE;
+	vm->exit_code = 0;
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		atomic_store_u32(&vm->vcpu[i]->hot->requests, 0);
+	return ERR_NONE;
+}
+
+static enum err vm_build(struct vm *vm, u32 first_cpu)
+{
+	struct ram_layout ram = ram_layout_make(vm->config->memory_bytes);
+	enum err e = memory_create(vm, &ram);
+
+	if (!e)
+		e = npt_create(vm);
+	if (!e)
+		e = hv_vm_init(vm);
+	if (e)
+		return e;
+	msr_passthrough(vm);
+	e = vcpus_create(vm, first_cpu);
+	if (!e)
+		e = devices_create(vm);
+	return e;
+}
+
+enum err vm_create(const struct vm_config *config, u32 index, u32 first_cpu, struct vm **out)
+{
+	struct vm *vm = page_alloc_contig(sizeof(*vm), PAGE_SIZE, true);
+	enum err e;
+
+	if (!vm)
+		return ERR_NOMEM;
+	vm->config = config;
+	vm->index = index;
+	e = vm_build(vm, first_cpu);
+	if (e) {
+		log_err("%s: cannot create the VM: %s; it wants %llu MiB, %llu MiB are free",
+			config->name, err_text(e), (unsigned long long)config->memory_bytes >> 20,
+			(unsigned long long)page_stats().free_pages >> 8);
+		return e;
+	}
+	e = power_on(vm);
+	if (e)
+		return e;
+	log_info("%s: %s, %u vCPUs, %llu MiB", config->name, vm->boot.protocol, vm->nr_vcpus,
+		 (unsigned long long)config->memory_bytes >> 20);
+	vms[index] = vm;
+	atomic_add_u32(&nr_alive, 1);
+	*out = vm;
+	return ERR_NONE;
+}
+
+/* Let every vCPU leave its CPU's loop for one power-on. */
+static void round_begin(struct vm *vm)
+{
+	atomic_store_u32(&vm->running, vm->nr_vcpus);
+	atomic_add_u32(&vm->round, 1);
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		ipi_send(percpu_of(vm->vcpu[i]->cpu)->apic_id, IRQ_WAKE);
+}
+
+void vm_start(struct vm *vm)
+{
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		__atomic_store_n(&vcpu_on[vm->vcpu[i]->cpu], vm->vcpu[i], __ATOMIC_RELEASE);
+	round_begin(vm);
+}
+
+void vm_stop(struct vm *vm, enum vm_end why)
+{
+	atomic_cas_u32(&vm->end, VM_END_NONE, why);
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		vcpu_request(vm->vcpu[i], REQ_STOP);
+}
+
+void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)
+{
+	char text[LOG_LINE_MAX];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (v)
+		log_err("%s: vCPU %u: killed: %s", vm->config->name, v->index, text);
+	else
+		log_err("%s: killed: %s", vm->config->name, text);
+	if (v)
+		hv_dump(v);
+	vm_stop(vm, VM_END_KILLED);
+}
+
+static const char *const end_texts[] = {
+	[VM_END_NONE] = "ended",	     [VM_END_POWEROFF] = "powered off",
+	[VM_END_RESET] = "reset",	     [VM_END_EXIT] = "ended by its test device",
+	[VM_END_KILLED] = "killed",
+};
+
+static bool restarts(const struct vm *vm)
+{
+	if (vm->end == VM_END_RESET)
+		return vm->config->on_reset == CONFIG_RESTART;
+	return vm->end == VM_END_KILLED && vm->config->on_crash == CONFIG_RESTART;
+}
+
+static void vm_over(struct vm *vm)
+{
+	/* No timer of its devices is to fire any more. */
+	devices_reset(vm);
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		lapic_reset(vm->vcpu[i], false);
+	vm->is_over = true;
+	log_info("%s: over", vm->config->name);
+	if (atomic_sub_u32(&nr_alive, 1) == 1)
+		all_over();
+}
+
+/* Nobody runs the VM any more: the last vCPU to leave decides what comes next. */
+static void round_end(struct vm *vm)
+{
+	if (vm->end == VM_END_EXIT)
+		log_info("%s: %s, code %u", vm->config->name, end_texts[vm->end], vm->exit_code);
+	else
+		log_info("%s: %s", vm->config->name, end_texts[vm->end]);
+	if (!restarts(vm)) {
+		vm_over(vm);
+	} else if (power_on(vm)) {
+		vm->end = VM_END_KILLED;
+		vm_over(vm);
+	} else {
+		log_info("%s: restarts", vm->config->name);
+		round_begin(vm);
+	}
+}
+
+/* Run `v` once if its VM has been powered on since it last ran. */
+static bool round_run(struct vcpu *v)
+{
+	u32 round = atomic_load_u32(&v->vm->round);
+
+	if (v->round == round)
+		return false;
+	v->round = round;
+	vcpu_run(v);
+	if (atomic_sub_u32(&v->vm->running, 1) == 1)
+		round_end(v->vm);
+	return true;
+}
+
+static bool has_work(struct vcpu *const *slot)
+{
+	struct vcpu *v = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+
+	return v && v->round != atomic_load_u32(&v->vm->round);
+}
+
+__noreturn void vm_cpu_loop(void)
+{
+	struct vcpu *const *slot = &vcpu_on[cpu_index()];
+
+	for (;;) {
+		timer_run();
+		if (has_work(slot) && round_run(*slot))
+			continue;
+		/* IRQ_WAKE after the look above ends the sleep: STI holds it back until HLT. */
+		cli();
+		if (has_work(slot))
+			sti();
+		else
+			sti_hlt();
+	}
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Events into a guest: APM volume 2, "Event Injection", "Virtual Interrupts". NMI blocking is
+ * kept in software: from the injection on IRET is intercepted, and NMIs are open again when the
+ * guest has left the address of that IRET. An NMI that waits for this needs one more exit: a
+ * virtual-interrupt window if the guest takes interrupts then, else a short timer.
+ */
+#include "svm/svm.h"
+
+#include "arch/x86/regs.h"
+#include "arch/x86/tsc.h"
+
+#define NMI_RETRY_US 50
+
+void svm_inject(struct vcpu *v, const struct event *event)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+	u64 type = event->type;
+
+	/* Vectors 3 and 4 as exceptions mean INT3 and INTO here; INT1 is injected as #DB. */
+	if (type == EVENT_SOFT_EXC || type == EVENT_PRIV_SOFT_EXC)
+		type = EVENT_EXCEPTION;
+	vmcb->event_inj = event->vector | type << EVENT_TYPE_SHIFT | EVENT_VALID;
+	if (event->has_err)
+		vmcb->event_inj |= EVENT_HAS_ERR | (u64)event->err << 32;
+	if (type == EVENT_NMI) {
+		svm_vcpu(v)->nmi = SVM_NMI_BLOCKED;
+		vmcb->intercept3 |= INTERCEPT3_IRET;
+		svm_dirty(v);
+	}
+}
+
+static bool is_by_instruction(const struct event *e)
+{
+	return e->type == EVENT_SOFT_INT ||
+	       (e->type == EVENT_EXCEPTION && (e->vector == EXC_BP || e->vector == EXC_OF));
+}
+
+static void nmi_reopen(struct vcpu *v)
+{
+	svm_vcpu(v)->nmi = SVM_NMI_OPEN;
+	svm_vmcb(v)->intercept3 &= ~(u32)INTERCEPT3_IRET;
+	svm_dirty(v);
+}
+
+struct event svm_injection_take(struct vcpu *v)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+	u64 info = vmcb->exit_int_info & EVENT_VALID ? vmcb->exit_int_info : vmcb->event_inj;
+	struct event e = { .is_valid = info & EVENT_VALID,
+			   .type = (u8)bits_get(info, 10, 8),
+			   .vector = (u8)info,
+			   .has_err = info & EVENT_HAS_ERR,
+			   .err = (u32)(info >> 32) };
+
+	vmcb->exit_int_info = 0;
+	vmcb->event_inj = 0;
+	if (!e.is_valid)
+		return e;
+	/* RIP is still at the instruction, which raises the event again. */
+	if (is_by_instruction(&e))
+		e.is_valid = false;
+	if (e.type == EVENT_NMI)
+		nmi_reopen(v);
+	return e;
+}
+
+void svm_nmi_iret(struct vcpu *v)
+{
+	struct svm_vcpu *svm = svm_vcpu(v);
+
+	svm->nmi = SVM_NMI_IRET;
+	svm->iret_rip = svm_vmcb(v)->rip;
+	svm_vmcb(v)->intercept3 &= ~(u32)INTERCEPT3_IRET;
+	svm_dirty(v);
+}
+
+u32 svm_blocking_get(struct vcpu *v)
+{
+	struct svm_vcpu *svm = svm_vcpu(v);
+	struct vmcb *vmcb = svm_vmcb(v);
+	u32 blocking = vmcb->int_state & INT_SHADOW ? BLOCK_STI : 0;
+
+	if (svm->nmi == SVM_NMI_IRET && vmcb->rip != svm->iret_rip)
+		nmi_reopen(v);
+	return svm->nmi == SVM_NMI_OPEN ? blocking : blocking | BLOCK_NMI;
+}
+
+void svm_blocking_set(struct vcpu *v, u32 blocking)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	if (blocking & (BLOCK_STI | BLOCK_MOV_SS))
+		vmcb->int_state |= INT_SHADOW;
+	else
+		vmcb->int_state &= ~INT_SHADOW;
+	if (!(blocking & BLOCK_NMI))
+		nmi_reopen(v);
+	else if (svm_vcpu(v)->nmi == SVM_NMI_OPEN) {
+		svm_vcpu(v)->nmi = SVM_NMI_BLOCKED;
+		vmcb->intercept3 |= INTERCEPT3_IRET;
+		svm_dirty(v);
+	}
+}
+
+/* A virtual interrupt of the highest priority that is intercepted when the guest would take it. */
+static void vintr_window(struct vcpu *v, bool is_wanted)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	if (is_wanted == !!(vmcb->vintr & VINTR_IRQ))
+		return;
+	if (is_wanted) {
+		vmcb->vintr |= VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR;
+		vmcb->intercept3 |= INTERCEPT3_VINTR;
+	} else {
+		vmcb->vintr &= ~(VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR);
+		vmcb->intercept3 &= ~(u32)INTERCEPT3_VINTR;
+	}
+	svm_dirty(v);
+}
+
+void svm_window(struct vcpu *v, bool irq, bool nmi)
+{
+	struct svm_vcpu *svm = svm_vcpu(v);
+	bool nmi_soon = nmi && svm->nmi != SVM_NMI_BLOCKED;
+
+	if (nmi_soon)
+		timer_arm(&svm->nmi_timer, tsc_after_us(NMI_RETRY_US));
+	vintr_window(v, irq || nmi_soon);
+}

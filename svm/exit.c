@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From exit codes to what core understands: the fast ones at once, the rest as a record. */
+#include "svm/svm.h"
+
+#include "arch/x86/regs.h"
+#include "core/emulate.h"
+#include "core/hypercall.h"
+#include "core/msr.h"
+
+enum svm_exit_code {
+#define X(code, name, kind, decode) SVM_EXIT_##name = (int)(code),
+#include "svm/exits.def"
+#undef X
+};
+
+/*
+ * Without NRIP save the length of the few fast instructions is taken for granted: a prefix in
+ * front of them, which no compiler emits, is not seen then. Others are decoded on the slow path.
+ */
+#define LEN_CPUID 2
+#define LEN_MSR 2
+#define LEN_VMMCALL 3
+
+ISO_TEXT static enum next skip_fast(struct vcpu_hot *hot, struct vmcb *vmcb, enum exit_kind kind,
+				    u64 len_bytes)
+{
+	vmcb->rip = svm_caps.has_nrip ? vmcb->nrip : vmcb->rip + len_bytes;
+	vmcb->int_state = 0;
+	hot->fast_exits++;
+	hot->exit_counts[kind]++;
+	return NEXT_AGAIN;
+}
+
+ISO_TEXT static enum next msr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	bool is_write = vmcb->exit_info1 & 1;
+	enum next next = is_write ? msr_write_fast(hot) : msr_read_fast(hot);
+
+	if (next != NEXT_SKIP)
+		return next;
+	/* x2APIC TPR: the guest may read it as CR8 next. */
+	if (is_write)
+		vmcb->clean = 0;
+	return skip_fast(hot, vmcb, is_write ? EXIT_MSR_WRITE : EXIT_MSR_READ, LEN_MSR);
+}
+
+ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
+	if (unlikely(vmcb->rflags & RFLAGS_TF))
+		return NEXT_SLOW;
+	if (vmcb->exit_code == SVM_EXIT_CPUID) {
+		cpuid_emulate(hot, vmcb->cr4);
+		return skip_fast(hot, vmcb, EXIT_CPUID, LEN_CPUID);
+	}
+	if (vmcb->exit_code == SVM_EXIT_MSR)
+		return msr_fast(hot, vmcb);
+	if (vmcb->exit_code == SVM_EXIT_VMMCALL) {
+		hypercall_fast(hot);
+		return skip_fast(hot, vmcb, EXIT_HYPERCALL, LEN_VMMCALL);
+	}
+	return NEXT_SLOW;
+}
+
+static bool decode_nothing(struct vcpu *v, struct exit *x)
+{
+	(void)v;
+	(void)x;
+	return true;
+}
+
+static bool decode_info(struct vcpu *v, struct exit *x)
+{
+	x->info = svm_vmcb(v)->exit_info1;
+	return true;
+}
+
+/* How long is the instruction? Found before it has any effect: afterwards it may be too late. */
+static bool decode_insn(struct vcpu *v, struct exit *x)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+	struct emul_insn insn;
+
+	if (svm_caps.has_nrip && vmcb->nrip) {
+		x->insn_len = (u8)(vmcb->nrip - vmcb->rip);
+		return true;
+	}
+	if (emulate_decode(v, &insn))
+		return false;
+	x->insn_len = insn.len;
+	return true;
+}
+
+static bool decode_msr(struct vcpu *v, struct exit *x)
+{
+	x->kind = svm_vmcb(v)->exit_info1 & 1 ? EXIT_MSR_WRITE : EXIT_MSR_READ;
+	return decode_insn(v, x);
+}
+
+static bool decode_io(struct vcpu *v, struct exit *x)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+	u64 info = vmcb->exit_info1;
+
+	x->port = (u16)(info >> 16);
+	x->width_bytes = (u8)bits_get(info, 6, 4);
+	x->is_in = info & IOIO_IN;
+	x->is_string = info & IOIO_STRING;
+	x->is_rep = info & IOIO_REP;
+	x->insn_len = (u8)(vmcb->exit_info2 - vmcb->rip);
+	return true;
+}
+
+static bool decode_exception(struct vcpu *v, struct exit *x)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+
+	x->vector = (u8)(vmcb->exit_code - 0x40);
+	x->has_err = EXC_WITH_ERROR_CODE >> x->vector & 1;
+	x->err = (u32)vmcb->exit_info1;
+	/* The processor has brought DR6 and DR7 up to date before the intercept. */
+	x->info = x->vector == EXC_DB ? vmcb->dr6 : 0;
+	return true;
+}
+
+static bool decode_npf(struct vcpu *v, struct exit *x)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+	u64 err = vmcb->exit_info1;
+
+	x->gpa = vmcb->exit_info2;
+	x->access = err & PF_FETCH ? ACCESS_FETCH : err & PF_WRITE ? ACCESS_WRITE : ACCESS_READ;
+	return true;
+}
+
+static bool decode_iret(struct vcpu *v, struct exit *x)
+{
+	(void)x;
+	svm_nmi_iret(v);
+	return true;
+}
+
+static u64 gpr_get(struct vcpu *v, u8 gpr)
+{
+	return gpr == GPR_RSP ? svm_vmcb(v)->rsp : v->hot->gprs[gpr];
+}
+
+/* MOV to CR4 or CR8: which register it comes from. */
+static bool decode_cr(struct vcpu *v, struct exit *x)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+	struct emul_insn insn;
+
+	x->cr = (u8)(vmcb->exit_code & 0xf);
+	if (svm_caps.has_decode_assists && (vmcb->exit_info1 & CR_IS_MOV)) {
+		x->gpr = vmcb->exit_info1 & 0xf;
+		if (!decode_insn(v, x))
+			return false;
+	} else {
+		if (emulate_decode(v, &insn) || insn.opnd[1].kind != EMUL_OPND_REG)
+			return false;
+		x->gpr = insn.opnd[1].reg;
+		x->insn_len = insn.len;
+	}
+	x->info = gpr_get(v, x->gpr);
+	return true;
+}
+
+static bool decode(struct vcpu *v, struct exit *x)
+{
+	switch (svm_vmcb(v)->exit_code) {
+#define X(code, name, kind_, decode)                                                               \
+	case (u64)(code):                                                                          \
+		x->kind = kind_;                                                                   \
+		return decode_##decode(v, x);
+#include "svm/exits.def"
+#undef X
+	default:
+		x->kind = EXIT_UNKNOWN;
+		x->info = svm_vmcb(v)->exit_info1;
+		return true;
+	}
+}
+
+void svm_exit_decode(struct vcpu *v)
+{
+	struct exit *x = &v->hot->exit;
+
+	*x = (struct exit){ .raw = (u32)svm_vmcb(v)->exit_code };
+	/* Not readable any more: another vCPU has changed the code; let the guest run into it. */
+	if (!decode(v, x))
+		x->kind = EXIT_NONE;
+	v->hot->exit_counts[x->kind]++;
+}
+
+enum err svm_insn_skip(struct vcpu *v)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	vmcb->rip += v->hot->exit.insn_len;
+	vmcb->int_state &= ~INT_SHADOW;
+	return ERR_NONE;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* VMs and vCPUs on SVM: their control structures, and running them. */
+#include "svm/svm.h"
+
+#include <string.h>
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/regs.h"
+#include "core/vm.h"
+#include "svm/insn.h"
+
+/* APM "MSR Intercepts": three ranges of 8192 MSRs, 2 KiB of bits each. */
+static const struct {
+	u32 first;
+	u32 byte;
+} msrpm_ranges[] = { { 0, 0 }, { 0xc0000000, 0x800 }, { 0xc0010000, 0x1000 } };
+
+#define MSRPM_RANGE 8192u
+
+void svm_msr_exits(struct vm *vm, u32 msr, u32 exits)
+{
+	struct svm_vm *svm = vm->vendor;
+
+	for (u32 i = 0; i < ARRAY_SIZE(msrpm_ranges); i++) {
+		u32 n = msr - msrpm_ranges[i].first;
+		u8 *byte = svm->msrpm + msrpm_ranges[i].byte + n / 4;
+		unsigned shift = n % 4 * 2;
+
+		if (n >= MSRPM_RANGE)
+			continue;
+		*byte = (u8)((*byte & ~(3u << shift)) | exits << shift);
+	}
+}
+
+enum err svm_vm_init(struct vm *vm)
+{
+	struct svm_vm *svm = page_alloc();
+
+	if (!svm)
+		return ERR_NOMEM;
+	svm->msrpm = page_alloc_contig(MSRPM_BYTES, PAGE_SIZE, false);
+	svm->iopm = page_alloc_contig(IOPM_BYTES, PAGE_SIZE, false);
+	vm->vendor = svm;
+	if (!svm->msrpm || !svm->iopm) {
+		svm_vm_free(vm);
+		return ERR_NOMEM;
+	}
+	memset(svm->msrpm, 0xff, MSRPM_BYTES);
+	memset(svm->iopm, 0xff, IOPM_BYTES);
+	return ERR_NONE;
+}
+
+void svm_vm_free(struct vm *vm)
+{
+	struct svm_vm *svm = vm->vendor;
+
+	if (!svm)
+		return;
+	if (svm->msrpm)
+		page_free_contig(svm->msrpm, MSRPM_BYTES);
+	if (svm->iopm)
+		page_free_contig(svm->iopm, IOPM_BYTES);
+	page_free(svm);
+	vm->vendor = NULL;
+}
+
+/* The interrupt that this timer raises has made the guest exit: that was all. */
+static void nmi_timer_fire(struct timer *t)
+{
+	(void)t;
+}
+
+/* Each vCPU has an ASID of its own for as long as the CPU has enough; sharing only costs flushes. */
+static u32 asid_of(const struct vcpu *v)
+{
+	return 1 + (v->vm->index * VM_MAX_VCPUS + v->index) % (svm_caps.nr_asids - 1);
+}
+
+enum err svm_vcpu_init(struct vcpu *v)
+{
+	struct svm_vcpu *svm = page_alloc();
+	struct vmcb *vmcb;
+
+	if (!svm)
+		return ERR_NOMEM;
+	v->vendor = svm;
+	svm->vmcb = vmcb = page_alloc();
+	if (!vmcb)
+		return ERR_NOMEM;
+	v->hot->vmcb = vmcb;
+	v->hot->vmcb_pa = va_to_pa(vmcb).v;
+	timer_init(&svm->nmi_timer, v->cpu, nmi_timer_fire);
+	return ERR_NONE;
+}
+
+void svm_vcpu_free(struct vcpu *v)
+{
+	struct svm_vcpu *svm = v->vendor;
+
+	if (!svm)
+		return;
+	if (svm->vmcb)
+		page_free(svm->vmcb);
+	page_free(svm);
+	v->vendor = NULL;
+}
+
+#define INTERCEPTS3                                                                                \
+	(INTERCEPT3_INTR | INTERCEPT3_NMI | INTERCEPT3_INIT | INTERCEPT3_RDPMC |                   \
+	 INTERCEPT3_CPUID | INTERCEPT3_INVD | INTERCEPT3_HLT | INTERCEPT3_INVLPGA |                \
+	 INTERCEPT3_IO | INTERCEPT3_MSR | INTERCEPT3_TASK_SWITCH | INTERCEPT3_SHUTDOWN)
+#define INTERCEPTS4                                                                                \
+	(INTERCEPT4_VMRUN | INTERCEPT4_VMMCALL | INTERCEPT4_VMLOAD | INTERCEPT4_VMSAVE |           \
+	 INTERCEPT4_STGI | INTERCEPT4_CLGI | INTERCEPT4_SKINIT | INTERCEPT4_WBINVD |               \
+	 INTERCEPT4_MONITOR | INTERCEPT4_MWAIT | INTERCEPT4_MWAIT_ARMED | INTERCEPT4_XSETBV |      \
+	 INTERCEPT4_RDPRU)
+
+void svm_vcpu_reset(struct vcpu *v)
+{
+	struct svm_vm *vm = v->vm->vendor;
+	struct svm_vcpu *svm = svm_vcpu(v);
+	struct vmcb *vmcb = svm->vmcb;
+
+	svm->nmi = SVM_NMI_OPEN;
+	vmcb->intercept_cr = INTERCEPT_CR_WRITE(4) | INTERCEPT_CR_WRITE(8);
+	/* #DB and #AC can recur inside their own delivery for ever: APM erratum-like loops. */
+	vmcb->intercept_exc = BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC);
+	vmcb->intercept3 = (u32)INTERCEPTS3;
+	vmcb->intercept4 = (u32)INTERCEPTS4;
+	vmcb->iopm_pa = va_to_pa(vm->iopm).v;
+	vmcb->msrpm_pa = va_to_pa(vm->msrpm).v;
+	vmcb->asid = asid_of(v);
+	vmcb->vintr = VINTR_MASKING;
+	vmcb->int_state = 0;
+	vmcb->event_inj = 0;
+	vmcb->exit_int_info = 0;
+	vmcb->nested_ctl = NESTED_NP_ENABLE;
+	vmcb->nested_cr3 = pt_root(&v->vm->npt).v;
+	svm_dirty(v);
+}
+
+static void debug_registers_swap(struct svm_vcpu *svm, bool is_load)
+{
+	if (is_load) {
+		write_dr0(svm->dr[0]);
+		write_dr1(svm->dr[1]);
+		write_dr2(svm->dr[2]);
+		write_dr3(svm->dr[3]);
+	} else {
+		svm->dr[0] = read_dr0();
+		svm->dr[1] = read_dr1();
+		svm->dr[2] = read_dr2();
+		svm->dr[3] = read_dr3();
+	}
+}
+
+void svm_vcpu_load(struct vcpu *v)
+{
+	struct vcpu_hot *hot = v->hot;
+	u8 *area = this_cpu()->vendor;
+
+	hot->entry_word = (hot->entry_word & MODE_EPOCH_MASK) | MODE_IN_GUEST |
+			  (u64)this_cpu()->apic_id << MODE_APIC_SHIFT;
+	hot->host_vmcb_pa = va_to_pa(area + PAGE_SIZE).v;
+	vmsave(hot->host_vmcb_pa);
+	debug_registers_swap(svm_vcpu(v), true);
+	svm_dirty(v);
+	svm_tlb_flush(v);
+}
+
+void svm_vcpu_unload(struct vcpu *v)
+{
+	debug_registers_swap(svm_vcpu(v), false);
+	timer_cancel(&svm_vcpu(v)->nmi_timer);
+}
+
+void svm_tsc_offset(struct vcpu *v)
+{
+	svm_vmcb(v)->tsc_offset = v->hot->tsc_offset;
+	svm_dirty(v);
+}
+
+void svm_tlb_flush(struct vcpu *v)
+{
+	svm_vmcb(v)->tlb_control = svm_caps.has_flush_by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+}
+
+/* The guest reads the task priority from CR8 without an exit. */
+static void tpr_sync(struct vcpu *v)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+	u64 tpr = lapic_cr8_get(v);
+
+	if ((vmcb->vintr & VINTR_TPR) == tpr)
+		return;
+	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR) | tpr;
+	svm_dirty(v);
+}
+
+/*
+ * Stay in the guest while its exits are handled on the spot. GIF is 0 all the while, so nothing
+ * needs the host's FS, GS and TR: they come back only afterwards. With V_INTR_MASKING the host's
+ * RFLAGS.IF = 1 at VMRUN is what lets a host interrupt end the guest's run.
+ */
+ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	u32 clean = svm_caps.has_clean_bits ? ~0u : 0;
+	enum next next = NEXT_AGAIN;
+
+	while (!svm_enter(hot)) {
+		vmcb->tlb_control = TLB_KEEP;
+		vmcb->event_inj = 0;
+		vmcb->clean = clean;
+		next = svm_exit_fast(hot, vmcb);
+		if (next != NEXT_AGAIN)
+			break;
+	}
+	return next;
+}
+
+enum next svm_run(struct vcpu *v)
+{
+	struct vcpu_hot *hot = v->hot;
+	enum next next;
+
+	tpr_sync(v);
+	clgi();
+	vmload(hot->vmcb_pa);
+	next = guest_stay(hot, svm_vmcb(v));
+	vmsave(hot->vmcb_pa);
+	vmload(hot->host_vmcb_pa);
+	/* A host interrupt or NMI that ended the run is taken here. */
+	stgi();
+	if (next == NEXT_SLOW)
+		svm_exit_decode(v);
+	return next;
+}

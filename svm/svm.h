@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of svm/ share: capabilities, the vCPU's SVM side, and the VM's. Everything on a
+ * vCPU runs on the CPU where it is loaded.
+ */
+#ifndef SVM_SVM_H
+#define SVM_SVM_H
+
+#include "core/hv.h"
+#include "svm/vmcb.h"
+
+/* CPUID 0x8000000a. [c] after svm_probe() */
+struct svm_caps {
+	u32 nr_asids;
+	bool has_nrip;
+	bool has_decode_assists;
+	bool has_flush_by_asid;
+	bool has_clean_bits;
+};
+
+extern struct svm_caps svm_caps;
+
+#define MSRPM_BYTES 8192
+#define IOPM_BYTES 12288
+
+struct svm_vm {
+	u8 *msrpm; /* [c] page; 2 bits per MSR: read, write */
+	u8 *iopm; /* [c] all ones */
+};
+
+/* NMIs without hardware support for virtual ones: where the guest is between NMI and IRET. */
+enum svm_nmi {
+	SVM_NMI_OPEN,
+	SVM_NMI_BLOCKED, /* a handler runs; IRET is intercepted */
+	SVM_NMI_IRET, /* the IRET at iret_rip runs or has run */
+};
+
+struct svm_vcpu {
+	struct vmcb *vmcb; /* [c] */
+	enum svm_nmi nmi; /* [o] */
+	u64 iret_rip; /* [o] */
+	struct timer nmi_timer; /* makes the guest exit once after such an IRET */
+	u64 dr[4]; /* [o] DR0 to DR3 while not loaded */
+	u64 rip_of_exit; /* [o] of the last instruction that exited, for reports */
+};
+
+static inline struct svm_vcpu *svm_vcpu(struct vcpu *v)
+{
+	return v->vendor;
+}
+
+static inline struct vmcb *svm_vmcb(struct vcpu *v)
+{
+	return v->hot->vmcb;
+}
+
+/*
+ * enter.S: one round trip into the guest, GIF clear. True if the guest was not entered because a
+ * request was set.
+ */
+bool svm_enter(struct vcpu_hot *hot);
+
+/* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
+enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb);
+
+/* Fill hot->exit from the VMCB. On the full tables, guest state saved. */
+void svm_exit_decode(struct vcpu *v);
+
+/* From exit.c: the guest is about to execute IRET in an NMI handler. */
+void svm_nmi_iret(struct vcpu *v);
+
+/* Something that a clean bit covers has changed: the next entry reads the whole VMCB. */
+static inline void svm_dirty(struct vcpu *v)
+{
+	svm_vmcb(v)->clean = 0;
+}
+
+#endif

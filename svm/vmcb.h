@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The virtual machine control block, as APM volume 2, "VMCB Layout", has it. Layout and names
+ * only; who may touch a VMCB is svm.h's business.
+ */
+#ifndef SVM_VMCB_H
+#define SVM_VMCB_H
+
+#include "core/lib/bits.h"
+
+/* Words of the intercept vectors. */
+#define INTERCEPT_CR_WRITE(n) BIT(16 + (n))
+
+/* APM "VMCB Layout, Control Area", vector 3 */
+#define INTERCEPT3_INTR BIT(0)
+#define INTERCEPT3_NMI BIT(1)
+#define INTERCEPT3_INIT BIT(3)
+#define INTERCEPT3_VINTR BIT(4)
+#define INTERCEPT3_RDPMC BIT(15)
+#define INTERCEPT3_CPUID BIT(18)
+#define INTERCEPT3_IRET BIT(20)
+#define INTERCEPT3_INVD BIT(22)
+#define INTERCEPT3_HLT BIT(24)
+#define INTERCEPT3_INVLPGA BIT(26)
+#define INTERCEPT3_IO BIT(27)
+#define INTERCEPT3_MSR BIT(28)
+#define INTERCEPT3_TASK_SWITCH BIT(29)
+#define INTERCEPT3_SHUTDOWN BIT(31)
+
+/* Vector 4 */
+#define INTERCEPT4_VMRUN BIT(0)
+#define INTERCEPT4_VMMCALL BIT(1)
+#define INTERCEPT4_VMLOAD BIT(2)
+#define INTERCEPT4_VMSAVE BIT(3)
+#define INTERCEPT4_STGI BIT(4)
+#define INTERCEPT4_CLGI BIT(5)
+#define INTERCEPT4_SKINIT BIT(6)
+#define INTERCEPT4_WBINVD BIT(9)
+#define INTERCEPT4_MONITOR BIT(10)
+#define INTERCEPT4_MWAIT BIT(11)
+#define INTERCEPT4_MWAIT_ARMED BIT(12)
+#define INTERCEPT4_XSETBV BIT(13)
+#define INTERCEPT4_RDPRU BIT(14)
+
+#define TLB_KEEP 0
+#define TLB_FLUSH_ALL 1
+#define TLB_FLUSH_ASID 3
+
+/* Virtual interrupt control, the 64-bit field at 0x60 */
+#define VINTR_TPR MASK(3, 0)
+#define VINTR_IRQ BIT(8)
+#define VINTR_PRIO_MAX MASK(19, 16)
+#define VINTR_IGN_TPR BIT(20)
+#define VINTR_MASKING BIT(24)
+
+#define INT_SHADOW BIT(0)
+#define NESTED_NP_ENABLE BIT(0)
+
+/* EVENTINJ and EXITINTINFO */
+#define EVENT_VECTOR MASK(7, 0)
+#define EVENT_TYPE_SHIFT 8
+#define EVENT_HAS_ERR BIT(11)
+#define EVENT_VALID BIT(31)
+
+/* EXITINFO1 of an I/O intercept */
+#define IOIO_IN BIT(0)
+#define IOIO_STRING BIT(2)
+#define IOIO_REP BIT(3)
+
+/* EXITINFO1 of a CR intercept with decode assists: it was a MOV, the register is in bits 3:0. */
+#define CR_IS_MOV BIT(63)
+
+struct vmcb_seg {
+	u16 sel;
+	u16 attrib;
+	u32 limit;
+	u64 base;
+};
+
+struct vmcb {
+	u32 intercept_cr;
+	u32 intercept_dr;
+	u32 intercept_exc;
+	u32 intercept3;
+	u32 intercept4;
+	u32 intercept5;
+	u8 reserved1[36];
+	u16 pause_threshold;
+	u16 pause_count;
+	u64 iopm_pa;
+	u64 msrpm_pa;
+	u64 tsc_offset;
+	u32 asid;
+	u32 tlb_control;
+	u64 vintr;
+	u64 int_state;
+	u64 exit_code;
+	u64 exit_info1;
+	u64 exit_info2;
+	u64 exit_int_info;
+	u64 nested_ctl;
+	u64 avic_bar;
+	u64 ghcb_pa;
+	u64 event_inj;
+	u64 nested_cr3;
+	u64 virt_ext;
+	u32 clean;
+	u32 reserved2;
+	u64 nrip;
+	u8 insn_count;
+	u8 insn[15];
+	u8 reserved3[0x400 - 0xe0];
+
+	struct vmcb_seg es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
+	u8 reserved4[43];
+	u8 cpl;
+	u32 reserved5;
+	u64 efer;
+	u8 reserved6[112];
+	u64 cr4, cr3, cr0, dr7, dr6, rflags, rip;
+	u8 reserved7[88];
+	u64 rsp;
+	u8 reserved8[24];
+	u64 rax;
+	u64 star, lstar, cstar, sfmask, kernel_gs_base;
+	u64 sysenter_cs, sysenter_esp, sysenter_eip;
+	u64 cr2;
+	u8 reserved9[32];
+	u64 pat;
+	u64 debugctl;
+	u8 reserved10[0x1000 - 0x678];
+};
+
+#define VMCB_AT(field, offset) _Static_assert(offsetof(struct vmcb, field) == (offset), #field)
+VMCB_AT(pause_threshold, 0x3c);
+VMCB_AT(tsc_offset, 0x50);
+VMCB_AT(vintr, 0x60);
+VMCB_AT(exit_code, 0x70);
+VMCB_AT(nested_ctl, 0x90);
+VMCB_AT(event_inj, 0xa8);
+VMCB_AT(clean, 0xc0);
+VMCB_AT(insn, 0xd1);
+VMCB_AT(es, 0x400);
+VMCB_AT(tr, 0x490);
+VMCB_AT(cpl, 0x4cb);
+VMCB_AT(efer, 0x4d0);
+VMCB_AT(cr4, 0x548);
+VMCB_AT(rip, 0x578);
+VMCB_AT(rsp, 0x5d8);
+VMCB_AT(rax, 0x5f8);
+VMCB_AT(cr2, 0x640);
+VMCB_AT(pat, 0x668);
+_Static_assert(sizeof(struct vmcb) == 4096, "a VMCB is one page");
+
+#endif
