@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From exit reasons to what core understands: the fast ones at once, the rest as a record. */
+#include "vmx/vmx.h"
+
+#include "arch/x86/regs.h"
+#include "core/hypercall.h"
+#include "core/msr.h"
+
+enum vmx_exit_reason {
+#define X(number, name, kind, decode) VMX_EXIT_##name = (number),
+#include "vmx/exits.def"
+#undef X
+};
+
+ISO_TEXT static void skip(u32 len_bytes)
+{
+	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+
+	vmwritenat(VMCS_GUEST_RIP, vmreadnat(VMCS_GUEST_RIP) + len_bytes);
+	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
+		vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
+			  blocking & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));
+}
+
+ISO_TEXT static enum next fast_done(struct vcpu_hot *hot, enum exit_kind kind)
+{
+	skip(vmread32(VMCS_EXIT_INSN_LEN));
+	hot->fast_exits++;
+	hot->exit_counts[kind]++;
+	return NEXT_AGAIN;
+}
+
+ISO_TEXT static bool is_single_stepped(void)
+{
+	return vmreadnat(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
+}
+
+ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason)
+{
+	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
+	switch (reason) {
+	case VMX_EXIT_CPUID:
+		if (unlikely(is_single_stepped()))
+			return NEXT_SLOW;
+		cpuid_emulate(hot, vmreadnat(VMCS_GUEST_CR4));
+		return fast_done(hot, EXIT_CPUID);
+	case VMX_EXIT_RDMSR:
+		if (is_single_stepped() || msr_read_fast(hot) != NEXT_SKIP)
+			return NEXT_SLOW;
+		return fast_done(hot, EXIT_MSR_READ);
+	case VMX_EXIT_WRMSR:
+		if (is_single_stepped() || msr_write_fast(hot) != NEXT_SKIP)
+			return NEXT_SLOW;
+		return fast_done(hot, EXIT_MSR_WRITE);
+	case VMX_EXIT_VMCALL:
+		if (is_single_stepped())
+			return NEXT_SLOW;
+		hypercall_fast(hot);
+		return fast_done(hot, EXIT_HYPERCALL);
+	default:
+		return NEXT_SLOW;
+	}
+}
+
+static void decode_nothing(struct vcpu *v, struct exit *x)
+{
+	(void)v;
+	(void)x;
+}
+
+static void decode_info(struct vcpu *v, struct exit *x)
+{
+	(void)v;
+	x->info = vmreadnat(VMCS_QUALIFICATION);
+}
+
+/* An IRET that faulted has opened NMIs too early: SDM "NMI Unblocking Due to IRET". */
+static void nmi_block_again(struct vcpu *v, bool was_unblocked)
+{
+	if (was_unblocked && !(vmread32(VMCS_IDT_VECTORING_INFO) & INTR_VALID))
+		vmx_blocking_set(v, vmx_blocking_get(v) | BLOCK_NMI);
+}
+
+#define DEBUG_CAUSES (MASK(3, 0) | DR6_BD | DR6_BS)
+
+static void decode_debug(struct exit *x, u32 type)
+{
+	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+
+	x->info = vmreadnat(VMCS_QUALIFICATION) & DEBUG_CAUSES;
+	/* INT1 is trap-like: its #DB finds RIP behind it. */
+	if (type == EVENT_PRIV_SOFT_EXC)
+		skip(vmread32(VMCS_EXIT_INSN_LEN));
+	/* SDM "Checks on Guest Non-Register State": TF under STI or MOV SS blocking means BS. */
+	else if ((blocking & (BLOCK_STI | BLOCK_MOV_SS)) && is_single_stepped())
+		vmwritenat(VMCS_GUEST_PENDING_DEBUG,
+			   vmreadnat(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+static void decode_exception(struct vcpu *v, struct exit *x)
+{
+	u32 info = vmread32(VMCS_EXIT_INTR_INFO);
+	u32 type = (u32)bits_get(info, 10, 8);
+
+	x->vector = (u8)info;
+	x->has_err = info & INTR_HAS_ERR;
+	x->err = vmread32(VMCS_EXIT_ERROR_CODE);
+	if (type == EVENT_NMI) {
+		x->kind = EXIT_NMI;
+		return;
+	}
+	if (x->vector != EXC_DF)
+		nmi_block_again(v, info & INTR_NMI_UNBLOCKED);
+	if (x->vector == EXC_MC)
+		x->kind = EXIT_MC;
+	else if (x->vector == EXC_DB)
+		decode_debug(x, type);
+}
+
+#define QUAL_NMI_UNBLOCKED BIT(12)
+#define QUAL_LINEAR_VALID BIT(7)
+
+static void decode_ept(struct vcpu *v, struct exit *x)
+{
+	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
+
+	x->gpa = vmread64(VMCS_GUEST_PHYSICAL);
+	x->access = qualification & (ACCESS_READ | ACCESS_WRITE | ACCESS_FETCH);
+	x->gva_valid = qualification & QUAL_LINEAR_VALID;
+	x->gva = vmreadnat(VMCS_GUEST_LINEAR);
+	nmi_block_again(v, qualification & QUAL_NMI_UNBLOCKED);
+}
+
+static void decode_io(struct vcpu *v, struct exit *x)
+{
+	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
+
+	(void)v;
+	x->width_bytes = (u8)(bits_get(qualification, 2, 0) + 1);
+	x->is_in = qualification & BIT(3);
+	x->is_string = qualification & BIT(4);
+	x->is_rep = qualification & BIT(5);
+	x->port = (u16)(qualification >> 16);
+}
+
+/* LMSW sets the low four bits of CR0, but cannot clear PE. */
+static u64 lmsw_value(u64 cr0, u64 source)
+{
+	u64 low = MASK(3, 0);
+
+	return (cr0 & ~low) | (source & low) | (cr0 & CR0_PE);
+}
+
+static void decode_cr(struct vcpu *v, struct exit *x)
+{
+	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
+
+	x->cr = qualification & 0xf;
+	x->gpr = (u8)bits_get(qualification, 11, 8);
+	switch (bits_get(qualification, 5, 4)) {
+	case 0:
+		x->info = x->gpr == GPR_RSP ? vmreadnat(VMCS_GUEST_RSP) : v->hot->gprs[x->gpr];
+		break;
+	case 1:
+		x->kind = EXIT_CR_READ;
+		break;
+	case 2:
+		x->info = vmx_reg_get(v, REG_CR0) & ~CR0_TS;
+		break;
+	default:
+		x->info = lmsw_value(vmx_reg_get(v, REG_CR0), bits_get(qualification, 31, 16));
+		break;
+	}
+}
+
+void vmx_exit_decode(struct vcpu *v, u32 reason)
+{
+	struct exit *x = &v->hot->exit;
+
+	*x = (struct exit){ .raw = reason };
+	switch (reason & EXIT_REASON_MASK) {
+#define X(number, name, kind_, decode)                                                             \
+	case number:                                                                               \
+		x->kind = kind_;                                                                   \
+		decode_##decode(v, x);                                                             \
+		break;
+#include "vmx/exits.def"
+#undef X
+	default:
+		x->kind = EXIT_UNKNOWN;
+		x->info = vmreadnat(VMCS_QUALIFICATION);
+		break;
+	}
+	v->hot->exit_counts[x->kind]++;
+}
+
+enum err vmx_insn_skip(struct vcpu *v)
+{
+	(void)v;
+	skip(vmread32(VMCS_EXIT_INSN_LEN));
+	return ERR_NONE;
+}

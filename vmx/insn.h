@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VMX instructions. Fields of each width have a type of their own, so that the compiler refuses
+ * to read a 32-bit field as a 64-bit one. VMLAUNCH and VMRESUME are in enter.S. On a CPU in VMX
+ * operation; VMREAD and VMWRITE need a current VMCS. SDM "VMX Instruction Reference".
+ */
+#ifndef VMX_INSN_H
+#define VMX_INSN_H
+
+#include "arch/x86/types.h"
+#include "core/lib/err.h"
+
+#define VMCS16(name, encoding)
+#define VMCS32(name, encoding)
+#define VMCS64(name, encoding)
+#define VMCSNAT(name, encoding)
+
+#undef VMCS16
+#define VMCS16(name, encoding) VMCS_##name = (encoding),
+enum vmcs16 {
+#include "vmx/fields.def"
+};
+#undef VMCS16
+#define VMCS16(name, encoding)
+
+#undef VMCS32
+#define VMCS32(name, encoding) VMCS_##name = (encoding),
+enum vmcs32 {
+#include "vmx/fields.def"
+};
+#undef VMCS32
+#define VMCS32(name, encoding)
+
+#undef VMCS64
+#define VMCS64(name, encoding) VMCS_##name = (encoding),
+enum vmcs64 {
+#include "vmx/fields.def"
+};
+#undef VMCS64
+#define VMCS64(name, encoding)
+
+#undef VMCSNAT
+#define VMCSNAT(name, encoding) VMCS_##name = (encoding),
+enum vmcsnat {
+#include "vmx/fields.def"
+};
+#undef VMCSNAT
+#undef VMCS16
+#undef VMCS32
+#undef VMCS64
+
+/* Reading a field that exists cannot fail, so nothing is checked. */
+static inline u64 vmread(u64 encoding)
+{
+	u64 value;
+
+	__asm__ volatile("vmread %1, %0" : "=r"(value) : "r"(encoding) : "cc");
+	return value;
+}
+
+/* A write that the CPU refuses is a bug of ours: undefined instruction, thus panic. */
+static inline void vmwrite(u64 encoding, u64 value)
+{
+	__asm__ volatile("vmwrite %1, %0\n\tja 1f\n\tud2\n1:"
+			 :
+			 : "r"(encoding), "r"(value)
+			 : "cc", "memory");
+}
+
+#define VMCS_ACCESS(suffix, type)                                                                  \
+	static inline type vmread##suffix(enum vmcs##suffix field)                                 \
+	{                                                                                          \
+		return (type)vmread(field);                                                        \
+	}                                                                                          \
+	static inline void vmwrite##suffix(enum vmcs##suffix field, type value)                    \
+	{                                                                                          \
+		vmwrite(field, value);                                                             \
+	}
+VMCS_ACCESS(16, u16)
+VMCS_ACCESS(32, u32)
+VMCS_ACCESS(64, u64)
+VMCS_ACCESS(nat, u64)
+
+/* Instructions that take the physical address of a region from memory; ERR_INVAL is VMfail. */
+#define VMX_REGION_INSN(name)                                                                      \
+	static inline enum err name(hpa_t region)                                                  \
+	{                                                                                          \
+		bool failed;                                                                       \
+		__asm__ volatile(#name " %1" : "=@ccbe"(failed) : "m"(region.v) : "memory");       \
+		return failed ? ERR_INVAL : ERR_NONE;                                              \
+	}
+VMX_REGION_INSN(vmxon)
+VMX_REGION_INSN(vmclear)
+VMX_REGION_INSN(vmptrld)
+
+static inline void vmxoff(void)
+{
+	__asm__ volatile("vmxoff" : : : "cc", "memory");
+}
+
+/* Operand of INVEPT and INVVPID. */
+struct inv_operand {
+	u64 first; /* EPTP, or VPID */
+	u64 second; /* 0, or linear address */
+};
+
+static inline void invept(u64 type, u64 eptp)
+{
+	struct inv_operand operand = { eptp, 0 };
+
+	__asm__ volatile("invept %0, %1" : : "m"(operand), "r"(type) : "cc", "memory");
+}
+
+static inline void invvpid(u64 type, u16 vpid)
+{
+	struct inv_operand operand = { vpid, 0 };
+
+	__asm__ volatile("invvpid %0, %1" : : "m"(operand), "r"(type) : "cc", "memory");
+}
+
+/*
+ * Let the host's own handlers have an exit for an NMI or a machine check. The handler's IRET also
+ * ends the blocking of NMIs that the exit has begun: SDM "VM Exits: Loading Host State".
+ */
+static inline void nmi_raise(void)
+{
+	__asm__ volatile("int $2" : : : "memory");
+}
+
+static inline void machine_check_raise(void)
+{
+	__asm__ volatile("int $18" : : : "memory");
+}
+
+#endif

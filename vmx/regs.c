@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Guest registers: in the VMCS, or in the CPU itself for those that VMX does not switch and the
+ * host does not use.
+ */
+#include "vmx/vmx.h"
+
+#include "arch/x86/insn.h"
+#include "arch/x86/regs.h"
+#include "core/cr.h"
+#include "core/gmem.h"
+
+/* What the guest may not decide: NE is needed by VMX, caching is the host's. */
+#define CR0_HELD (CR0_NE | CR0_NW | CR0_CD)
+
+static u64 masked(u64 real, u64 mask, u64 shadow)
+{
+	return (real & ~mask) | (shadow & mask);
+}
+
+u64 vmx_reg_get(struct vcpu *v, enum reg r)
+{
+	(void)v;
+	switch (r) {
+	case REG_RIP:
+		return vmreadnat(VMCS_GUEST_RIP);
+	case REG_RSP:
+		return vmreadnat(VMCS_GUEST_RSP);
+	case REG_RFLAGS:
+		return vmreadnat(VMCS_GUEST_RFLAGS);
+	case REG_CR0:
+		return masked(vmreadnat(VMCS_GUEST_CR0), CR0_HELD, vmreadnat(VMCS_CR0_SHADOW));
+	case REG_CR2:
+		return read_cr2();
+	case REG_CR3:
+		return vmreadnat(VMCS_GUEST_CR3);
+	case REG_CR4:
+		return masked(vmreadnat(VMCS_GUEST_CR4), vmreadnat(VMCS_CR4_MASK),
+			      vmreadnat(VMCS_CR4_SHADOW));
+	case REG_EFER:
+		return vmread64(VMCS_GUEST_EFER);
+	case REG_DR6:
+		return read_dr6();
+	case REG_DR7:
+		return vmreadnat(VMCS_GUEST_DR7);
+	case REG_PAT:
+		return vmread64(VMCS_GUEST_PAT);
+	case REG_FS_BASE:
+		return vmreadnat(VMCS_GUEST_FS_BASE);
+	case REG_GS_BASE:
+		return vmreadnat(VMCS_GUEST_GS_BASE);
+	case REG_KERNEL_GS_BASE:
+		return rdmsr(MSR_KERNEL_GS_BASE);
+	case REG_STAR:
+		return rdmsr(MSR_STAR);
+	case REG_LSTAR:
+		return rdmsr(MSR_LSTAR);
+	case REG_CSTAR:
+		return rdmsr(MSR_CSTAR);
+	case REG_SFMASK:
+		return rdmsr(MSR_FMASK);
+	case REG_SYSENTER_CS:
+		return vmread32(VMCS_GUEST_SYSENTER_CS);
+	case REG_SYSENTER_ESP:
+		return vmreadnat(VMCS_GUEST_SYSENTER_ESP);
+	case REG_SYSENTER_EIP:
+		return vmreadnat(VMCS_GUEST_SYSENTER_EIP);
+	case REG_DEBUGCTL:
+		return vmread64(VMCS_GUEST_DEBUGCTL);
+	case NR_REGS:
+		break;
+	}
+	return 0;
+}
+
+static u64 cr4_mask(const struct vcpu *v)
+{
+	return ~cr4_valid(v->hot) | CR4_VMXE | CR4_MCE;
+}
+
+/*
+ * With PAE paging the CPU keeps the four top entries in registers and loads them when it writes
+ * CR0, CR3 or CR4 itself; a write that is done for the guest has to do the same. SDM "PDPTE
+ * Registers".
+ */
+static void pdptes_load(struct vcpu *v)
+{
+	u64 cr3 = vmreadnat(VMCS_GUEST_CR3) & MASK(31, 5);
+	u64 entry[4] = { 0 };
+
+	if (!(vmreadnat(VMCS_GUEST_CR0) & CR0_PG) || !(vmreadnat(VMCS_GUEST_CR4) & CR4_PAE) ||
+	    (vmread64(VMCS_GUEST_EFER) & EFER_LMA))
+		return;
+	/* Tables outside RAM: not present, so that the guest faults. */
+	if (gmem_read(v->vm, (gpa_t){ cr3 }, entry, sizeof(entry)))
+		entry[0] = entry[1] = entry[2] = entry[3] = 0;
+	vmwrite64(VMCS_GUEST_PDPTE0, entry[0]);
+	vmwrite64(VMCS_GUEST_PDPTE1, entry[1]);
+	vmwrite64(VMCS_GUEST_PDPTE2, entry[2]);
+	vmwrite64(VMCS_GUEST_PDPTE3, entry[3]);
+}
+
+static void cr0_set(struct vcpu *v, u64 value)
+{
+	vmwritenat(VMCS_CR0_MASK, CR0_HELD);
+	vmwritenat(VMCS_CR0_SHADOW, value);
+	vmwritenat(VMCS_GUEST_CR0, (value & ~CR0_HELD) | CR0_NE);
+	pdptes_load(v);
+}
+
+/* A machine check that finds CR4.MCE clear would shut the whole CPU down. */
+static void cr4_set(struct vcpu *v, u64 value)
+{
+	vmwritenat(VMCS_CR4_MASK, cr4_mask(v));
+	vmwritenat(VMCS_CR4_SHADOW, value);
+	vmwritenat(VMCS_GUEST_CR4, value | CR4_VMXE | (read_cr4() & CR4_MCE));
+	pdptes_load(v);
+}
+
+static void efer_set(u64 value)
+{
+	u32 entry = vmread32(VMCS_ENTRY_CONTROLS) & ~(u32)ENTRY_GUEST_64;
+
+	vmwrite32(VMCS_ENTRY_CONTROLS, value & EFER_LMA ? entry | (u32)ENTRY_GUEST_64 : entry);
+	vmwrite64(VMCS_GUEST_EFER, value);
+}
+
+void vmx_reg_set(struct vcpu *v, enum reg r, u64 value)
+{
+	switch (r) {
+	case REG_RIP:
+		return vmwritenat(VMCS_GUEST_RIP, value);
+	case REG_RSP:
+		return vmwritenat(VMCS_GUEST_RSP, value);
+	case REG_RFLAGS:
+		return vmwritenat(VMCS_GUEST_RFLAGS, value);
+	case REG_CR0:
+		return cr0_set(v, value);
+	case REG_CR2:
+		return write_cr2(value);
+	case REG_CR3:
+		vmwritenat(VMCS_GUEST_CR3, value);
+		return pdptes_load(v);
+	case REG_CR4:
+		return cr4_set(v, value);
+	case REG_EFER:
+		return efer_set(value);
+	case REG_DR6:
+		return write_dr6(value);
+	case REG_DR7:
+		return vmwritenat(VMCS_GUEST_DR7, value);
+	case REG_PAT:
+		return vmwrite64(VMCS_GUEST_PAT, value);
+	case REG_FS_BASE:
+		return vmwritenat(VMCS_GUEST_FS_BASE, value);
+	case REG_GS_BASE:
+		return vmwritenat(VMCS_GUEST_GS_BASE, value);
+	case REG_KERNEL_GS_BASE:
+		return wrmsr(MSR_KERNEL_GS_BASE, value);
+	case REG_STAR:
+		return wrmsr(MSR_STAR, value);
+	case REG_LSTAR:
+		return wrmsr(MSR_LSTAR, value);
+	case REG_CSTAR:
+		return wrmsr(MSR_CSTAR, value);
+	case REG_SFMASK:
+		return wrmsr(MSR_FMASK, value);
+	case REG_SYSENTER_CS:
+		return vmwrite32(VMCS_GUEST_SYSENTER_CS, (u32)value);
+	case REG_SYSENTER_ESP:
+		return vmwritenat(VMCS_GUEST_SYSENTER_ESP, value);
+	case REG_SYSENTER_EIP:
+		return vmwritenat(VMCS_GUEST_SYSENTER_EIP, value);
+	case REG_DEBUGCTL:
+		return vmwrite64(VMCS_GUEST_DEBUGCTL, value);
+	case NR_REGS:
+		break;
+	}
+}
+
+/* Encodings of neighbouring segment registers are 2 apart; the table registers have no AR. */
+#define SEG_FIELD(type, first, s) ((enum type)(VMCS_GUEST_ES_##first + 2 * (unsigned)(s)))
+
+void vmx_seg_get(struct vcpu *v, enum seg s, struct segment *out)
+{
+	(void)v;
+	*out = (struct segment){ 0 };
+	if (s >= SEG_GDTR) {
+		bool is_gdt = s == SEG_GDTR;
+
+		out->base = vmreadnat(is_gdt ? VMCS_GUEST_GDTR_BASE : VMCS_GUEST_IDTR_BASE);
+		out->limit = vmread32(is_gdt ? VMCS_GUEST_GDTR_LIMIT : VMCS_GUEST_IDTR_LIMIT);
+		return;
+	}
+	out->base = vmreadnat(SEG_FIELD(vmcsnat, BASE, s));
+	out->limit = vmread32(SEG_FIELD(vmcs32, LIMIT, s));
+	out->ar = vmread32(SEG_FIELD(vmcs32, AR, s));
+	out->sel = vmread16(SEG_FIELD(vmcs16, SEL, s));
+}
+
+void vmx_seg_set(struct vcpu *v, enum seg s, const struct segment *seg)
+{
+	(void)v;
+	if (s >= SEG_GDTR) {
+		bool is_gdt = s == SEG_GDTR;
+
+		vmwritenat(is_gdt ? VMCS_GUEST_GDTR_BASE : VMCS_GUEST_IDTR_BASE, seg->base);
+		vmwrite32(is_gdt ? VMCS_GUEST_GDTR_LIMIT : VMCS_GUEST_IDTR_LIMIT, seg->limit);
+		return;
+	}
+	vmwritenat(SEG_FIELD(vmcsnat, BASE, s), seg->base);
+	vmwrite32(SEG_FIELD(vmcs32, LIMIT, s), seg->limit);
+	vmwrite32(SEG_FIELD(vmcs32, AR, s), seg->ar);
+	vmwrite16(SEG_FIELD(vmcs16, SEL, s), seg->sel);
+}

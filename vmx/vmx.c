@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* VMs and vCPUs on VMX: their control structures, and running them. */
+#include "vmx/vmx.h"
+
+#include <string.h>
+
+#include "arch/x86/desc.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/panic.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/trap.h"
+#include "core/vm.h"
+
+/* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes; 1 KiB each. */
+#define MSR_BITMAP_HIGH 1024u
+#define MSR_BITMAP_WRITE 2048u
+#define MSR_HIGH_FIRST 0xc0000000u
+#define MSR_RANGE_SIZE 8192u
+
+static void bit_set(u8 *bitmap, u32 n, bool is_set)
+{
+	u8 bit = (u8)BIT(n % 8);
+
+	bitmap[n / 8] = (u8)(is_set ? bitmap[n / 8] | bit : bitmap[n / 8] & ~bit);
+}
+
+void vmx_msr_exits(struct vm *vm, u32 msr, u32 exits)
+{
+	u8 *bitmap = vm->vendor;
+
+	if (msr - MSR_HIGH_FIRST < MSR_RANGE_SIZE) {
+		bitmap += MSR_BITMAP_HIGH;
+		msr -= MSR_HIGH_FIRST;
+	}
+	/* Others cannot be passed through. */
+	if (msr >= MSR_RANGE_SIZE)
+		return;
+	bit_set(bitmap, msr, exits & MSR_EXIT_READ);
+	bit_set(bitmap + MSR_BITMAP_WRITE, msr, exits & MSR_EXIT_WRITE);
+}
+
+enum err vmx_vm_init(struct vm *vm)
+{
+	vm->vendor = page_alloc();
+	if (!vm->vendor)
+		return ERR_NOMEM;
+	memset(vm->vendor, 0xff, PAGE_SIZE);
+	return ERR_NONE;
+}
+
+void vmx_vm_free(struct vm *vm)
+{
+	if (vm->vendor)
+		page_free(vm->vendor);
+	vm->vendor = NULL;
+}
+
+_Static_assert(BOOT_MAX_VMS * VM_MAX_VCPUS < 0xffff, "every vCPU has a VPID of its own");
+
+enum err vmx_vcpu_init(struct vcpu *v)
+{
+	struct vmx_vcpu *vmx = page_alloc();
+
+	if (!vmx)
+		return ERR_NOMEM;
+	v->vendor = vmx;
+	vmx->vmcs = page_alloc();
+	if (!vmx->vmcs)
+		return ERR_NOMEM;
+	vmx->vmcs[0] = vmx_caps.revision;
+	vmx->vpid = (u16)(1 + v->vm->index * VM_MAX_VCPUS + v->index);
+	vmx->eptp = vmx_eptp(pt_root(&v->vm->npt));
+	if (vmclear(va_to_pa(vmx->vmcs)))
+		panic("VMCLEAR of a new VMCS failed");
+	return ERR_NONE;
+}
+
+void vmx_vcpu_free(struct vcpu *v)
+{
+	struct vmx_vcpu *vmx = v->vendor;
+
+	if (!vmx)
+		return;
+	if (vmx->vmcs)
+		page_free(vmx->vmcs);
+	page_free(vmx);
+	v->vendor = NULL;
+}
+
+void vmx_controls_write(struct vcpu *v)
+{
+	const struct vmx_vcpu *vmx = vmx_vcpu(v);
+
+	vmwrite32(VMCS_PIN_CONTROLS, vmx_caps.pin);
+	vmwrite32(VMCS_PROC_CONTROLS, vmx_caps.proc);
+	vmwrite32(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
+	vmwrite32(VMCS_EXIT_CONTROLS, vmx_caps.exit);
+	vmwrite32(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
+	/* #DB and #AC can recur inside their own delivery for ever. */
+	vmwrite32(VMCS_EXCEPTION_BITMAP, BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC));
+	vmwrite32(VMCS_CR3_TARGET_COUNT, 0);
+	vmwrite32(VMCS_EXIT_MSR_STORE_COUNT, 0);
+	vmwrite32(VMCS_EXIT_MSR_LOAD_COUNT, 0);
+	vmwrite32(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
+	vmwrite32(VMCS_ENTRY_INTR_INFO, 0);
+	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(v->vm->vendor).v);
+	vmwrite64(VMCS_EPTP, vmx->eptp);
+	vmwrite64(VMCS_LINK_POINTER, ~0ull);
+	if (vmx_caps.has_vpid)
+		vmwrite16(VMCS_VPID, vmx->vpid);
+}
+
+void vmx_vcpu_reset(struct vcpu *v)
+{
+	vmx_controls_write(v);
+	vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, 0);
+	vmwrite32(VMCS_GUEST_ACTIVITY, 0);
+	vmwritenat(VMCS_GUEST_PENDING_DEBUG, 0);
+}
+
+/* What the CPU is to be after an exit: this CPU's own state. SDM "Host-State Area". */
+static void host_state_write(struct vcpu *v)
+{
+	vmwrite16(VMCS_HOST_CS_SEL, SEL_CODE);
+	vmwrite16(VMCS_HOST_SS_SEL, SEL_NULL);
+	vmwrite16(VMCS_HOST_DS_SEL, SEL_NULL);
+	vmwrite16(VMCS_HOST_ES_SEL, SEL_NULL);
+	vmwrite16(VMCS_HOST_FS_SEL, SEL_NULL);
+	vmwrite16(VMCS_HOST_GS_SEL, SEL_NULL);
+	vmwrite16(VMCS_HOST_TR_SEL, SEL_TSS);
+	vmwritenat(VMCS_HOST_CR0, read_cr0());
+	vmwritenat(VMCS_HOST_CR3, read_cr3());
+	vmwritenat(VMCS_HOST_CR4, read_cr4());
+	vmwritenat(VMCS_HOST_FS_BASE, 0);
+	vmwritenat(VMCS_HOST_GS_BASE, gs_base_read());
+	vmwritenat(VMCS_HOST_TR_BASE, desc_tss_base());
+	vmwritenat(VMCS_HOST_GDTR_BASE, desc_gdt_base());
+	vmwritenat(VMCS_HOST_IDTR_BASE, desc_idt_base());
+	vmwrite32(VMCS_HOST_SYSENTER_CS, 0);
+	vmwritenat(VMCS_HOST_SYSENTER_ESP, 0);
+	vmwritenat(VMCS_HOST_SYSENTER_EIP, 0);
+	vmwrite64(VMCS_HOST_PAT, rdmsr(MSR_PAT));
+	vmwrite64(VMCS_HOST_EFER, rdmsr(MSR_EFER));
+	vmwritenat(VMCS_HOST_RSP, (u64)&v->hot->mode);
+	vmwritenat(VMCS_HOST_RIP, (u64)vmx_exit);
+}
+
+/* Registers that VMX leaves to software and that the host itself has no use for. */
+static void switched_load(const struct vmx_vcpu *vmx)
+{
+	write_cr2(vmx->cr2);
+	write_dr0(vmx->dr[0]);
+	write_dr1(vmx->dr[1]);
+	write_dr2(vmx->dr[2]);
+	write_dr3(vmx->dr[3]);
+	write_dr6(vmx->dr6);
+	wrmsr(MSR_STAR, vmx->star);
+	wrmsr(MSR_LSTAR, vmx->lstar);
+	wrmsr(MSR_CSTAR, vmx->cstar);
+	wrmsr(MSR_FMASK, vmx->sfmask);
+	wrmsr(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+}
+
+static void switched_save(struct vmx_vcpu *vmx)
+{
+	vmx->cr2 = read_cr2();
+	vmx->dr[0] = read_dr0();
+	vmx->dr[1] = read_dr1();
+	vmx->dr[2] = read_dr2();
+	vmx->dr[3] = read_dr3();
+	vmx->dr6 = read_dr6();
+	vmx->star = rdmsr(MSR_STAR);
+	vmx->lstar = rdmsr(MSR_LSTAR);
+	vmx->cstar = rdmsr(MSR_CSTAR);
+	vmx->sfmask = rdmsr(MSR_FMASK);
+	vmx->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+}
+
+void vmx_vcpu_load(struct vcpu *v)
+{
+	struct vcpu_hot *hot = v->hot;
+
+	if (vmptrld(va_to_pa(vmx_vcpu(v)->vmcs)))
+		panic("VMPTRLD failed, error %u", vmread32(VMCS_INSN_ERROR));
+	hot->entry_word = (hot->entry_word & MODE_EPOCH_MASK) | MODE_IN_GUEST |
+			  (u64)this_cpu()->apic_id << MODE_APIC_SHIFT;
+	host_state_write(v);
+	switched_load(vmx_vcpu(v));
+	vmx_tlb_flush(v);
+}
+
+void vmx_vcpu_unload(struct vcpu *v)
+{
+	switched_save(vmx_vcpu(v));
+	if (vmclear(va_to_pa(vmx_vcpu(v)->vmcs)))
+		panic("VMCLEAR failed");
+}
+
+void vmx_tsc_offset(struct vcpu *v)
+{
+	vmwrite64(VMCS_TSC_OFFSET, v->hot->tsc_offset);
+}
+
+/* Stay in the guest while its exits are handled on the spot, interrupts off. */
+ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, enum vmx_entered *entered, u32 *reason)
+{
+	enum next next;
+
+	do {
+		*entered = vmx_enter(hot);
+		if (*entered != VMX_EXITED)
+			return NEXT_AGAIN;
+		*reason = vmread32(VMCS_EXIT_REASON);
+		next = vmx_exit_fast(hot, *reason);
+	} while (next == NEXT_AGAIN);
+	return next;
+}
+
+static void entry_failed(struct vcpu *v)
+{
+	v->hot->exit = (struct exit){ .kind = EXIT_ENTRY_FAILED,
+				      .info = vmread32(VMCS_INSN_ERROR) };
+}
+
+/* What the host itself has to see of an exit, before interrupts go on again. */
+static void host_events(const struct exit *x)
+{
+	if (x->kind == EXIT_INTR)
+		irq_dispatch((u8)vmread32(VMCS_EXIT_INTR_INFO));
+	else if (x->kind == EXIT_NMI)
+		nmi_raise();
+	else if (x->kind == EXIT_MC)
+		machine_check_raise();
+}
+
+enum next vmx_run(struct vcpu *v)
+{
+	enum vmx_entered entered;
+	enum next next;
+	u32 reason;
+
+	cli();
+	next = guest_stay(v->hot, &entered, &reason);
+	vmx_vcpu(v)->was_abandoned = entered != VMX_EXITED;
+	if (entered == VMX_EXITED) {
+		vmx_exit_decode(v, reason);
+		host_events(&v->hot->exit);
+	} else if (entered == VMX_FAILED) {
+		entry_failed(v);
+		next = NEXT_SLOW;
+	}
+	sti();
+	return next;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of vmx/ share: capabilities, the vCPU's VMX side, the bits of VMCS fields.
+ * Everything on a vCPU runs on the CPU where it is loaded, that is where its VMCS is current.
+ */
+#ifndef VMX_VMX_H
+#define VMX_VMX_H
+
+#include "core/hv.h"
+#include "vmx/insn.h"
+
+/* SDM "VM-Execution Control Fields", "VM-Exit Controls", "VM-Entry Controls". */
+#define PIN_EXT_INTR BIT(0)
+#define PIN_NMI BIT(3)
+#define PIN_VIRTUAL_NMI BIT(5)
+
+#define PROC_INTR_WINDOW BIT(2)
+#define PROC_TSC_OFFSET BIT(3)
+#define PROC_HLT BIT(7)
+#define PROC_MWAIT BIT(10)
+#define PROC_RDPMC BIT(11)
+#define PROC_CR8_LOAD BIT(19)
+#define PROC_CR8_STORE BIT(20)
+#define PROC_NMI_WINDOW BIT(22)
+#define PROC_IO BIT(24)
+#define PROC_MSR_BITMAP BIT(28)
+#define PROC_MONITOR BIT(29)
+#define PROC_SECONDARY BIT(31)
+
+#define PROC2_EPT BIT(1)
+#define PROC2_RDTSCP BIT(3)
+#define PROC2_VPID BIT(5)
+#define PROC2_WBINVD BIT(6)
+#define PROC2_UNRESTRICTED BIT(7)
+#define PROC2_INVPCID BIT(12)
+
+#define EXIT_SAVE_DEBUG BIT(2)
+#define EXIT_HOST_64 BIT(9)
+#define EXIT_ACK_INTR BIT(15)
+#define EXIT_SAVE_PAT BIT(18)
+#define EXIT_LOAD_PAT BIT(19)
+#define EXIT_SAVE_EFER BIT(20)
+#define EXIT_LOAD_EFER BIT(21)
+
+#define ENTRY_LOAD_DEBUG BIT(2)
+#define ENTRY_GUEST_64 BIT(9)
+#define ENTRY_LOAD_PAT BIT(14)
+#define ENTRY_LOAD_EFER BIT(15)
+
+/* Interruption information, in and out. */
+#define INTR_VECTOR MASK(7, 0)
+#define INTR_TYPE_SHIFT 8
+#define INTR_HAS_ERR BIT(11)
+#define INTR_NMI_UNBLOCKED BIT(12) /* by an IRET that then faulted */
+#define INTR_VALID BIT(31)
+
+#define EXIT_REASON_MASK 0xffffu
+#define EXIT_REASON_ENTRY_FAILED BIT(31)
+#define PENDING_DEBUG_BS BIT(14)
+
+/* Read once at boot, the same on every CPU. [c] after vmx_probe() */
+struct vmx_caps {
+	u32 revision; /* of VMCS and VMXON regions */
+	u32 pin, proc, proc2, exit, entry; /* controls in use */
+	u64 ept_vpid; /* IA32_VMX_EPT_VPID_CAP */
+	bool has_vpid;
+};
+
+extern struct vmx_caps vmx_caps;
+
+struct vmx_vcpu {
+	u32 *vmcs; /* [c] page */
+	u64 eptp; /* [o] */
+	u16 vpid; /* [c] */
+	bool was_abandoned; /* [o] the last try to enter ended before the guest */
+	u64 cr2; /* [o] while not loaded, as all below */
+	u64 dr[4];
+	u64 dr6;
+	u64 star, lstar, cstar, sfmask, kernel_gs_base;
+};
+
+static inline struct vmx_vcpu *vmx_vcpu(struct vcpu *v)
+{
+	return v->vendor;
+}
+
+enum vmx_entered {
+	VMX_EXITED, /* the guest ran, or its state was refused: see the exit reason */
+	VMX_ABANDONED, /* a request was set */
+	VMX_FAILED, /* VMfail: see the VM-instruction error */
+};
+
+/* enter.S: one round trip into the guest, interrupts off. */
+enum vmx_entered vmx_enter(struct vcpu_hot *hot);
+extern const u8 vmx_exit[]; /* where exits arrive */
+
+/* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
+enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason);
+
+/* Fill hot->exit from the VMCS. On the full tables. */
+void vmx_exit_decode(struct vcpu *v, u32 reason);
+
+/* EPTP for tables with `root`. */
+u64 vmx_eptp(hpa_t root);
+
+/* Controls and what no reset changes, into the current VMCS. */
+void vmx_controls_write(struct vcpu *v);
+
+#endif
