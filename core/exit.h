@@ -37,6 +37,7 @@
 	X(EXIT_UNDEFINED, "instruction not offered") /* answered with #UD */                       \
 	X(EXIT_IRQ_WINDOW, "interrupt window")                                                     \
 	X(EXIT_NMI_WINDOW, "NMI window")                                                           \
+	X(EXIT_TIMER, "deadline of this CPU's timers")                                             \
 	X(EXIT_TASK_SWITCH, "task switch")                                                         \
 	X(EXIT_TRIPLE_FAULT, "triple fault")                                                       \
 	X(EXIT_INIT, "INIT signal")                                                                \

@@ -62,6 +62,7 @@ struct segment {
  * cpu_on        Turn virtualization on on this CPU. ERR_*.
  * cpu_off       Turn it off again, before power-off or reset.
  * npt_max_leaf  Highest level of nested leaves that pt_init() may use. After probe, any CPU.
+ * has_timer     Does run() come out by itself at timer_deadline()? Else a host interrupt has to.
  * vm_init       Set up vm->vendor (MSR and I/O bitmaps, nested root format). ERR_NOMEM.
  * vm_free       Undo vm_init.
  * vcpu_init     Allocate and fill control structures for a vCPU. ERR_NOMEM.
@@ -94,6 +95,7 @@ struct segment {
 	X(enum err, cpu_on, (void), ())                                                            \
 	X(void, cpu_off, (void), ())                                                               \
 	X(unsigned, npt_max_leaf, (void), ())                                                      \
+	X(bool, has_timer, (void), ())                                                             \
 	X(enum err, vm_init, (struct vm * vm), (vm))                                               \
 	X(void, vm_free, (struct vm * vm), (vm))                                                   \
 	X(enum err, vcpu_init, (struct vcpu * v), (v))                                             \

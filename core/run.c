@@ -68,6 +68,7 @@ static void vcpu_park(struct vcpu *v)
 {
 	struct vcpu_hot *hot = v->hot;
 
+	timer_by_guest(false);
 	cli();
 	atomic_xchg_u32(&hot->parked, 1);
 	if (atomic_load_u32(&hot->requests))
@@ -81,6 +82,7 @@ static void vcpu_enter(struct vcpu *v)
 {
 	enum next next;
 
+	timer_by_guest(hv_has_timer());
 	event_deliver(v);
 	next = hv_run(v);
 	event_collect(v);
@@ -96,6 +98,7 @@ static void vcpu_load(struct vcpu *v)
 
 static void vcpu_unload(struct vcpu *v)
 {
+	timer_by_guest(false);
 	fpu_xcr0_load(fpu_xcr0_max());
 	fpu_save(v->fpu);
 	hv_vcpu_unload(v);

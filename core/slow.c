@@ -133,6 +133,9 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 	case EXIT_NMI_WINDOW:
 	case EXIT_INIT:
 		return NEXT_AGAIN;
+	case EXIT_TIMER:
+		timer_run();
+		return NEXT_AGAIN;
 	case EXIT_EXCEPTION:
 		return slow_exception(v, x);
 	case EXIT_NPF:

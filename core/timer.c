@@ -15,6 +15,7 @@
 struct timer_queue {
 	struct lock lock;
 	struct list timers; /* [L:queue] sorted by deadline */
+	bool is_by_guest; /* [o] see timer_by_guest() */
 } __aligned(64);
 
 static struct timer_queue queues[CPUS_MAX];
@@ -52,6 +53,17 @@ static struct timer *queue_first(struct timer_queue *q)
 	return node ? container_of(node, struct timer, node) : NULL;
 }
 
+/* Program this CPU's timer for its queue, whose lock is held. */
+static void hardware_arm(struct timer_queue *q)
+{
+	struct timer *t = queue_first(q);
+
+	if (t && !q->is_by_guest)
+		apic_timer_arm(t->deadline_tsc);
+	else
+		apic_timer_stop();
+}
+
 static bool is_before(u64 a_tsc, u64 b_tsc)
 {
 	return (s64)(a_tsc - b_tsc) < 0;
@@ -86,7 +98,7 @@ void timer_arm(struct timer *t, u64 deadline_tsc)
 	queue_insert(q, t);
 	is_first = queue_first(q) == t;
 	if (is_first && t->cpu == cpu_index())
-		apic_timer_arm(deadline_tsc);
+		hardware_arm(q);
 	lock_release(&q->lock);
 	if (is_first && t->cpu != cpu_index())
 		ipi_send(percpu_of(t->cpu)->apic_id, IRQ_TIMER);
@@ -115,10 +127,7 @@ static struct timer *queue_take_due(struct timer_queue *q)
 	if (t && tsc_is_past(t->deadline_tsc)) {
 		queue_remove(t);
 	} else {
-		if (t)
-			apic_timer_arm(t->deadline_tsc);
-		else
-			apic_timer_stop();
+		hardware_arm(q);
 		t = NULL;
 	}
 	lock_release(&q->lock);
@@ -132,4 +141,30 @@ void timer_run(void)
 
 	while ((t = queue_take_due(q)))
 		t->fire(t);
+}
+
+u64 timer_deadline(void)
+{
+	struct timer_queue *q = &queues[cpu_index()];
+	u64 deadline_tsc = TIMER_NEVER;
+	struct timer *t;
+
+	lock_acquire(&q->lock);
+	t = queue_first(q);
+	if (t)
+		deadline_tsc = t->deadline_tsc;
+	lock_release(&q->lock);
+	return deadline_tsc;
+}
+
+void timer_by_guest(bool is_guest)
+{
+	struct timer_queue *q = &queues[cpu_index()];
+
+	if (q->is_by_guest == is_guest)
+		return;
+	lock_acquire(&q->lock);
+	q->is_by_guest = is_guest;
+	hardware_arm(q);
+	lock_release(&q->lock);
 }

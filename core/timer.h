@@ -36,4 +36,14 @@ bool timer_cancel(struct timer *t);
 /* Run what is due on this CPU and program the hardware for the next. */
 void timer_run(void);
 
+/* The first deadline of this CPU's queue; TIMER_NEVER if it is empty. */
+#define TIMER_NEVER (~0ull)
+u64 timer_deadline(void);
+
+/*
+ * From now on the guest's own exit at timer_deadline() takes the place of this CPU's timer
+ * interrupt (`is_guest`), or the interrupt is used again: before sleeping, and when no vCPU runs.
+ */
+void timer_by_guest(bool is_guest);
+
 #endif

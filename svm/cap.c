@@ -77,6 +77,12 @@ void svm_cpu_off(void)
 	this_cpu()->vendor = NULL;
 }
 
+/* SVM has no timer of its own. */
+bool svm_has_timer(void)
+{
+	return false;
+}
+
 unsigned svm_npt_max_leaf(void)
 {
 	return cpu_has_page1g() ? 3 : 2;

@@ -11,6 +11,7 @@
 
 #define BASIC_REVISION MASK(30, 0)
 #define BASIC_TRUE_CONTROLS BIT(55)
+#define MISC_TIMER_SHIFT MASK(4, 0)
 
 /* IA32_VMX_EPT_VPID_CAP */
 #define CAP_EPT_WALK_4 BIT(6)
@@ -38,7 +39,7 @@ struct control_word {
 
 static const struct control_word words[] = {
 	{ "pin-based", MSR_VMX_PINBASED_CTLS, MSR_VMX_TRUE_PINBASED_CTLS,
-	  PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI, 0, &vmx_caps.pin },
+	  PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI, PIN_PREEMPTION_TIMER, &vmx_caps.pin },
 	{ "processor-based", MSR_VMX_PROCBASED_CTLS, MSR_VMX_TRUE_PROCBASED_CTLS,
 	  PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_CR8_LOAD | PROC_CR8_STORE |
 		  PROC_IO | PROC_MSR_BITMAP | PROC_MONITOR | (u32)PROC_SECONDARY,
@@ -49,7 +50,7 @@ static const struct control_word words[] = {
 	{ "exit", MSR_VMX_EXIT_CTLS, MSR_VMX_TRUE_EXIT_CTLS,
 	  EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		  EXIT_SAVE_EFER | EXIT_LOAD_EFER,
-	  0, &vmx_caps.exit },
+	  EXIT_SAVE_TIMER, &vmx_caps.exit },
 	{ "entry", MSR_VMX_ENTRY_CTLS, MSR_VMX_TRUE_ENTRY_CTLS,
 	  ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, &vmx_caps.entry },
 };
@@ -103,8 +104,26 @@ static enum err ept_check(void)
 	return ERR_NONE;
 }
 
+/* The timer is of use only if its value survives exits that are handled on the spot. */
+static void timer_choose(void)
+{
+	vmx_caps.has_timer =
+		(vmx_caps.pin & PIN_PREEMPTION_TIMER) && (vmx_caps.exit & EXIT_SAVE_TIMER);
+	vmx_caps.timer_shift = (unsigned)(rdmsr(MSR_VMX_MISC) & MISC_TIMER_SHIFT);
+	if (vmx_caps.has_timer)
+		return;
+	vmx_caps.pin &= ~(u32)PIN_PREEMPTION_TIMER;
+	vmx_caps.exit &= ~(u32)EXIT_SAVE_TIMER;
+}
+
+bool vmx_has_timer(void)
+{
+	return vmx_caps.has_timer;
+}
+
 static void features_report(void)
 {
+	feature_report(vmx_caps.has_timer, "preemption timer");
 	feature_report(vmx_caps.has_vpid, "VPID");
 	feature_report(vmx_caps.ept_vpid & CAP_EPT_2M, "EPT 2 MiB pages");
 	feature_report(vmx_caps.ept_vpid & CAP_EPT_1G, "EPT 1 GiB pages");
@@ -131,6 +150,7 @@ enum err vmx_probe(void)
 		e = ept_check();
 	if (e)
 		return e;
+	timer_choose();
 	log_info("vmx: revision 0x%x, EPT, unrestricted guest", vmx_caps.revision);
 	features_report();
 	return ERR_NONE;

@@ -99,6 +99,8 @@ void vmx_controls_write(struct vcpu *v)
 	vmwrite32(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
 	/* #DB and #AC can recur inside their own delivery for ever. */
 	vmwrite32(VMCS_EXCEPTION_BITMAP, BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC));
+	vmwrite32(VMCS_PF_ERROR_MASK, 0);
+	vmwrite32(VMCS_PF_ERROR_MATCH, 0);
 	vmwrite32(VMCS_CR3_TARGET_COUNT, 0);
 	vmwrite32(VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmwrite32(VMCS_EXIT_MSR_LOAD_COUNT, 0);
@@ -234,12 +236,24 @@ static void host_events(const struct exit *x)
 		machine_check_raise();
 }
 
+/* Leave the guest when this CPU's next timer is due; at the latest when the counter runs out. */
+static void timer_write(void)
+{
+	u64 deadline_tsc = timer_deadline();
+	u64 now = rdtsc();
+	u64 ticks = deadline_tsc > now ? (deadline_tsc - now) >> vmx_caps.timer_shift : 0;
+
+	vmwrite32(VMCS_PREEMPTION_TIMER, (u32)MIN(ticks, (u64)UINT32_MAX));
+}
+
 enum next vmx_run(struct vcpu *v)
 {
 	enum vmx_entered entered;
 	enum next next;
 	u32 reason;
 
+	if (vmx_caps.has_timer)
+		timer_write();
 	cli();
 	next = guest_stay(v->hot, &entered, &reason);
 	vmx_vcpu(v)->was_abandoned = entered != VMX_EXITED;

@@ -13,6 +13,7 @@
 #define PIN_EXT_INTR BIT(0)
 #define PIN_NMI BIT(3)
 #define PIN_VIRTUAL_NMI BIT(5)
+#define PIN_PREEMPTION_TIMER BIT(6)
 
 #define PROC_INTR_WINDOW BIT(2)
 #define PROC_TSC_OFFSET BIT(3)
@@ -41,6 +42,7 @@
 #define EXIT_LOAD_PAT BIT(19)
 #define EXIT_SAVE_EFER BIT(20)
 #define EXIT_LOAD_EFER BIT(21)
+#define EXIT_SAVE_TIMER BIT(22)
 
 #define ENTRY_LOAD_DEBUG BIT(2)
 #define ENTRY_GUEST_64 BIT(9)
@@ -64,6 +66,8 @@ struct vmx_caps {
 	u32 pin, proc, proc2, exit, entry; /* controls in use */
 	u64 ept_vpid; /* IA32_VMX_EPT_VPID_CAP */
 	bool has_vpid;
+	bool has_timer; /* VMX-preemption timer */
+	unsigned timer_shift; /* it counts TSC >> timer_shift */
 };
 
 extern struct vmx_caps vmx_caps;
