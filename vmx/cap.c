@@ -34,25 +34,27 @@ struct control_word {
 	u32 true_msr; /* 0: none */
 	u32 needed;
 	u32 optional;
+	u32 unwanted; /* must be able to be 0 */
 	u32 *out;
 };
 
 static const struct control_word words[] = {
 	{ "pin-based", MSR_VMX_PINBASED_CTLS, MSR_VMX_TRUE_PINBASED_CTLS,
-	  PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI, PIN_PREEMPTION_TIMER, &vmx_caps.pin },
+	  PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI, PIN_PREEMPTION_TIMER, 0, &vmx_caps.pin },
 	{ "processor-based", MSR_VMX_PROCBASED_CTLS, MSR_VMX_TRUE_PROCBASED_CTLS,
 	  PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_CR8_LOAD | PROC_CR8_STORE |
 		  PROC_IO | PROC_MSR_BITMAP | PROC_MONITOR | (u32)PROC_SECONDARY,
-	  0, &vmx_caps.proc },
+	  0, PROC_INVLPG | PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_MOV_DR,
+	  &vmx_caps.proc },
 	{ "secondary processor-based", MSR_VMX_PROCBASED_CTLS2, 0,
 	  PROC2_EPT | PROC2_UNRESTRICTED,
-	  PROC2_RDTSCP | PROC2_VPID | PROC2_WBINVD | PROC2_INVPCID, &vmx_caps.proc2 },
+	  PROC2_RDTSCP | PROC2_VPID | PROC2_WBINVD | PROC2_INVPCID, 0, &vmx_caps.proc2 },
 	{ "exit", MSR_VMX_EXIT_CTLS, MSR_VMX_TRUE_EXIT_CTLS,
 	  EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		  EXIT_SAVE_EFER | EXIT_LOAD_EFER,
-	  EXIT_SAVE_TIMER, &vmx_caps.exit },
+	  EXIT_SAVE_TIMER, 0, &vmx_caps.exit },
 	{ "entry", MSR_VMX_ENTRY_CTLS, MSR_VMX_TRUE_ENTRY_CTLS,
-	  ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, &vmx_caps.entry },
+	  ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, 0, &vmx_caps.entry },
 };
 
 /* Low half of a capability MSR: bits that must be 1; high half: bits that may be 1. */
@@ -64,6 +66,11 @@ static enum err word_choose(const struct control_word *w, bool has_true)
 	if (w->needed & ~may) {
 		log_err("vmx: this CPU lacks %s controls 0x%x, which Lamina needs", w->name,
 			w->needed & ~may);
+		return ERR_UNSUPPORTED;
+	}
+	if (w->unwanted & must) {
+		log_err("vmx: this CPU insists on %s controls 0x%x, which Lamina cannot serve",
+			w->name, w->unwanted & must);
 		return ERR_UNSUPPORTED;
 	}
 	*w->out = must | w->needed | (w->optional & may);

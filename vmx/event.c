@@ -2,7 +2,7 @@
 /* Events into a guest: SDM "Event Injection", "Information for VM Exits During Event Delivery". */
 #include "vmx/vmx.h"
 
-#include "core/lib/bits.h"
+#include "arch/x86/regs.h"
 
 static bool is_by_instruction(u8 type)
 {
@@ -14,7 +14,8 @@ void vmx_inject(struct vcpu *v, const struct event *event)
 	u32 info = event->vector | (u32)event->type << INTR_TYPE_SHIFT | (u32)INTR_VALID;
 
 	(void)v;
-	if (event->has_err) {
+	/* Real mode has no error codes, and an entry that injects one is refused. */
+	if (event->has_err && (vmreadnat(VMCS_GUEST_CR0) & CR0_PE)) {
 		info |= INTR_HAS_ERR;
 		vmwrite32(VMCS_ENTRY_ERROR_CODE, event->err);
 	}

@@ -12,11 +12,16 @@ enum vmx_exit_reason {
 #undef X
 };
 
+/* Outside 64-bit code RIP wraps at 4 GiB: an entry with more is refused. */
 ISO_TEXT static void skip(u32 len_bytes)
 {
 	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+	u64 old = vmreadnat(VMCS_GUEST_RIP);
+	u64 rip = old + len_bytes;
 
-	vmwritenat(VMCS_GUEST_RIP, vmreadnat(VMCS_GUEST_RIP) + len_bytes);
+	if (unlikely((rip ^ old) >> 32) && !vmx_is_code64())
+		rip = (u32)rip;
+	vmwritenat(VMCS_GUEST_RIP, rip);
 	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
 		vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
 			  blocking & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));
@@ -81,6 +86,7 @@ static void nmi_block_again(struct vcpu *v, bool was_unblocked)
 		vmx_blocking_set(v, vmx_blocking_get(v) | BLOCK_NMI);
 }
 
+#define DEBUGCTL_BTF BIT(1)
 #define DEBUG_CAUSES (MASK(3, 0) | DR6_BD | DR6_BS)
 
 static void decode_debug(struct exit *x, u32 type)
@@ -88,6 +94,8 @@ static void decode_debug(struct exit *x, u32 type)
 	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 
 	x->info = vmreadnat(VMCS_QUALIFICATION) & DEBUG_CAUSES;
+	/* SDM "Single-Stepping on Branches": #DB clears BTF, but not when it exits. */
+	vmwrite64(VMCS_GUEST_DEBUGCTL, vmread64(VMCS_GUEST_DEBUGCTL) & ~DEBUGCTL_BTF);
 	/* INT1 is trap-like: its #DB finds RIP behind it. */
 	if (type == EVENT_PRIV_SOFT_EXC)
 		skip(vmread32(VMCS_EXIT_INSN_LEN));
@@ -131,6 +139,14 @@ static void decode_ept(struct vcpu *v, struct exit *x)
 	nmi_block_again(v, qualification & QUAL_NMI_UNBLOCKED);
 }
 
+/* Our tables have no such entries: a bug that costs the VM. */
+static void decode_ept_misconfig(struct vcpu *v, struct exit *x)
+{
+	(void)v;
+	x->gpa = vmread64(VMCS_GUEST_PHYSICAL);
+	x->info = x->gpa;
+}
+
 static void decode_io(struct vcpu *v, struct exit *x)
 {
 	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
@@ -141,6 +157,14 @@ static void decode_io(struct vcpu *v, struct exit *x)
 	x->is_string = qualification & BIT(4);
 	x->is_rep = qualification & BIT(5);
 	x->port = (u16)(qualification >> 16);
+}
+
+/* What MOV writes to a control register: 32 bits outside 64-bit code. */
+static u64 cr_source(struct vcpu *v, u8 gpr)
+{
+	u64 value = gpr == GPR_RSP ? vmreadnat(VMCS_GUEST_RSP) : v->hot->gprs[gpr];
+
+	return vmx_is_code64() ? value : (u32)value;
 }
 
 /* LMSW sets the low four bits of CR0, but cannot clear PE. */
@@ -159,7 +183,7 @@ static void decode_cr(struct vcpu *v, struct exit *x)
 	x->gpr = (u8)bits_get(qualification, 11, 8);
 	switch (bits_get(qualification, 5, 4)) {
 	case 0:
-		x->info = x->gpr == GPR_RSP ? vmreadnat(VMCS_GUEST_RSP) : v->hot->gprs[x->gpr];
+		x->info = cr_source(v, x->gpr);
 		break;
 	case 1:
 		x->kind = EXIT_CR_READ;

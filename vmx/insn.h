@@ -49,8 +49,11 @@ enum vmcsnat {
 #undef VMCS32
 #undef VMCS64
 
+/* Always inlined: code on the isolated tables must not call a copy outside. */
+#define VMCS_INLINE static inline __attribute__((always_inline))
+
 /* Reading a field that exists cannot fail, so nothing is checked. */
-static inline u64 vmread(u64 encoding)
+VMCS_INLINE u64 vmread(u64 encoding)
 {
 	u64 value;
 
@@ -59,7 +62,7 @@ static inline u64 vmread(u64 encoding)
 }
 
 /* A write that the CPU refuses is a bug of ours: undefined instruction, thus panic. */
-static inline void vmwrite(u64 encoding, u64 value)
+VMCS_INLINE void vmwrite(u64 encoding, u64 value)
 {
 	__asm__ volatile("vmwrite %1, %0\n\tja 1f\n\tud2\n1:"
 			 :
@@ -68,11 +71,11 @@ static inline void vmwrite(u64 encoding, u64 value)
 }
 
 #define VMCS_ACCESS(suffix, type)                                                                  \
-	static inline type vmread##suffix(enum vmcs##suffix field)                                 \
+	VMCS_INLINE type vmread##suffix(enum vmcs##suffix field)                                   \
 	{                                                                                          \
 		return (type)vmread(field);                                                        \
 	}                                                                                          \
-	static inline void vmwrite##suffix(enum vmcs##suffix field, type value)                    \
+	VMCS_INLINE void vmwrite##suffix(enum vmcs##suffix field, type value)                      \
 	{                                                                                          \
 		vmwrite(field, value);                                                             \
 	}
@@ -98,7 +101,7 @@ static inline void vmxoff(void)
 	__asm__ volatile("vmxoff" : : : "cc", "memory");
 }
 
-/* Operand of INVEPT and INVVPID. */
+/* Operand of INVEPT and INVVPID, whose failure is a bug of ours as that of vmwrite() is. */
 struct inv_operand {
 	u64 first; /* EPTP, or VPID */
 	u64 second; /* 0, or linear address */
@@ -108,14 +111,20 @@ static inline void invept(u64 type, u64 eptp)
 {
 	struct inv_operand operand = { eptp, 0 };
 
-	__asm__ volatile("invept %0, %1" : : "m"(operand), "r"(type) : "cc", "memory");
+	__asm__ volatile("invept %0, %1\n\tja 1f\n\tud2\n1:"
+			 :
+			 : "m"(operand), "r"(type)
+			 : "cc", "memory");
 }
 
 static inline void invvpid(u64 type, u16 vpid)
 {
 	struct inv_operand operand = { vpid, 0 };
 
-	__asm__ volatile("invvpid %0, %1" : : "m"(operand), "r"(type) : "cc", "memory");
+	__asm__ volatile("invvpid %0, %1\n\tja 1f\n\tud2\n1:"
+			 :
+			 : "m"(operand), "r"(type)
+			 : "cc", "memory");
 }
 
 /*

@@ -5,6 +5,7 @@
  */
 #include "vmx/vmx.h"
 
+#include "arch/x86/cpu.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/regs.h"
 #include "core/cr.h"
@@ -78,14 +79,18 @@ static u64 cr4_mask(const struct vcpu *v)
 	return ~cr4_valid(v->hot) | CR4_VMXE | CR4_MCE;
 }
 
+#define PDPTE_P BIT(0)
+#define PDPTE_RESERVED (MASK(2, 1) | MASK(8, 5))
+
 /*
  * With PAE paging the CPU keeps the four top entries in registers and loads them when it writes
  * CR0, CR3 or CR4 itself; a write that is done for the guest has to do the same. SDM "PDPTE
- * Registers".
+ * Registers". An entry that VM entry would refuse becomes not present.
  */
 static void pdptes_load(struct vcpu *v)
 {
 	u64 cr3 = vmreadnat(VMCS_GUEST_CR3) & MASK(31, 5);
+	u64 reserved = PDPTE_RESERVED | ~MASK(cpu_info.phys_bits - 1, 0);
 	u64 entry[4] = { 0 };
 
 	if (!(vmreadnat(VMCS_GUEST_CR0) & CR0_PG) || !(vmreadnat(VMCS_GUEST_CR4) & CR4_PAE) ||
@@ -94,6 +99,9 @@ static void pdptes_load(struct vcpu *v)
 	/* Tables outside RAM: not present, so that the guest faults. */
 	if (gmem_read(v->vm, (gpa_t){ cr3 }, entry, sizeof(entry)))
 		entry[0] = entry[1] = entry[2] = entry[3] = 0;
+	for (unsigned i = 0; i < ARRAY_SIZE(entry); i++)
+		if ((entry[i] & PDPTE_P) && (entry[i] & reserved))
+			entry[i] = 0;
 	vmwrite64(VMCS_GUEST_PDPTE0, entry[0]);
 	vmwrite64(VMCS_GUEST_PDPTE1, entry[1]);
 	vmwrite64(VMCS_GUEST_PDPTE2, entry[2]);

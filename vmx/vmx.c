@@ -219,6 +219,23 @@ ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, enum vmx_entered *ent
 	return next;
 }
 
+#define INSN_ERROR_NOT_CLEAR 4u
+
+/*
+ * VMRESUME was refused, then VMLAUNCH because of the launch state, whose error hides the one that
+ * tells why. After VMCLEAR, VMLAUNCH is the one that matters; so this cannot happen twice running.
+ */
+static bool is_relaunched(struct vcpu *v)
+{
+	hpa_t vmcs = va_to_pa(vmx_vcpu(v)->vmcs);
+
+	if (vmread32(VMCS_INSN_ERROR) != INSN_ERROR_NOT_CLEAR)
+		return false;
+	if (vmclear(vmcs) || vmptrld(vmcs))
+		panic("a VMCS in use cannot be loaded again");
+	return true;
+}
+
 static void entry_failed(struct vcpu *v)
 {
 	v->hot->exit = (struct exit){ .kind = EXIT_ENTRY_FAILED,
@@ -255,7 +272,9 @@ enum next vmx_run(struct vcpu *v)
 	if (vmx_caps.has_timer)
 		timer_write();
 	cli();
-	next = guest_stay(v->hot, &entered, &reason);
+	do {
+		next = guest_stay(v->hot, &entered, &reason);
+	} while (unlikely(entered == VMX_FAILED) && is_relaunched(v));
 	vmx_vcpu(v)->was_abandoned = entered != VMX_EXITED;
 	if (entered == VMX_EXITED) {
 		vmx_exit_decode(v, reason);

@@ -6,6 +6,7 @@
 #ifndef VMX_VMX_H
 #define VMX_VMX_H
 
+#include "arch/x86/regs.h"
 #include "core/hv.h"
 #include "vmx/insn.h"
 
@@ -18,11 +19,16 @@
 #define PROC_INTR_WINDOW BIT(2)
 #define PROC_TSC_OFFSET BIT(3)
 #define PROC_HLT BIT(7)
+#define PROC_INVLPG BIT(9)
 #define PROC_MWAIT BIT(10)
 #define PROC_RDPMC BIT(11)
+#define PROC_RDTSC BIT(12)
+#define PROC_CR3_LOAD BIT(15)
+#define PROC_CR3_STORE BIT(16)
 #define PROC_CR8_LOAD BIT(19)
 #define PROC_CR8_STORE BIT(20)
 #define PROC_NMI_WINDOW BIT(22)
+#define PROC_MOV_DR BIT(23)
 #define PROC_IO BIT(24)
 #define PROC_MSR_BITMAP BIT(28)
 #define PROC_MONITOR BIT(29)
@@ -106,6 +112,12 @@ void vmx_exit_decode(struct vcpu *v, u32 reason);
 
 /* EPTP for tables with `root`. */
 u64 vmx_eptp(hpa_t root);
+
+/* Does the guest run 64-bit code? */
+VMCS_INLINE bool vmx_is_code64(void)
+{
+	return (vmread64(VMCS_GUEST_EFER) & EFER_LMA) && (vmread32(VMCS_GUEST_CS_AR) & AR_L);
+}
 
 /* Controls and what no reset changes, into the current VMCS. */
 void vmx_controls_write(struct vcpu *v);
