@@ -5,7 +5,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),@:,@echo "  $(1)	$(2)")
 
 PACKAGES := gcc binutils libc6-dev make python3 libcmocka-dev acpica-tools libzydis-dev \
-	libzycore-dev newlib-source gnu-efi xz-utils
+	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev
 
 # The core: one ELF file at a fixed address, made of everything below these folders.
 CORE_DIRS := arch/x86 core core/lib core/dev core/emul core/load core/mon vmx svm drivers
@@ -30,13 +30,20 @@ CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/
 BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
 	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
-.PHONY: all test setup clean help
+.PHONY: all image run run-svm run-vmx test check setup emulators guest clean help
 all: build/BOOTX64.EFI
 
 help:
-	@echo 'make         build build/BOOTX64.EFI'
-	@echo 'make test    install what is missing, build and run all tests'
-	@echo 'make clean   remove what was built, keep what was fetched'
+	@echo 'make          build build/BOOTX64.EFI'
+	@echo 'make image    build build/lamina.img, to be written to a USB stick with dd'
+	@echo 'make run      boot the image in QEMU, under KVM if it can nest, else as run-svm'
+	@echo 'make run-svm  boot it in QEMU on an emulated CPU with SVM'
+	@echo 'make run-vmx  boot it in Bochs on an emulated CPU with VMX'
+	@echo 'make check    layers, shape, host tests and static analysis: the gate of a commit'
+	@echo 'make test     all tests'
+	@echo 'make bench    cost of exits in instructions: a table, and build/bench.tsv'
+	@echo 'make clean    remove what was built, keep what was fetched'
+	@echo 'V=1 shows the commands. What is missing is installed or fetched first.'
 
 setup:
 	@scripts/install-packages $(PACKAGES)
@@ -102,6 +109,28 @@ build/BOOTX64.EFI: $(BOOT_O)
 	$(Q)objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela \
 		-j '.rel.*' -j '.rela.*' -j .reloc --target=efi-app-x86_64 --subsystem=10 \
 		build/loader.so $@
+
+emulators: | setup
+	@scripts/setup-emulators build/emu
+
+guest: | setup
+	@scripts/make-guest build/guest
+
+IMAGE_FILES := EFI/BOOT/BOOTX64.EFI=build/BOOTX64.EFI lamina.toml=boot/lamina.toml \
+	vmlinuz=build/guest/vmlinuz initrd.gz=build/guest/initrd.gz
+
+image: build/BOOTX64.EFI guest
+	$(call say,IMAGE,build/lamina.img)
+	$(Q)boot/image.sh build/lamina.img $(IMAGE_FILES)
+
+run: image emulators
+	@scripts/run auto
+
+run-svm: image emulators
+	@scripts/run svm
+
+run-vmx: image emulators
+	@scripts/run vmx
 
 test: setup build/gen/core/load/dsdt.h
 	@python3 tests/run_host.py

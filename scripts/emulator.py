@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Lamina's disk images in QEMU and in Bochs, with the serial line in the caller's hand.
+
+Owns the emulators' command lines. Qemu and Bochs have the same methods; whoever starts one calls
+stop() in the end. Each run has a directory of its own for what the emulator writes.
+"""
+import os
+import pty
+import select
+import shutil
+import subprocess
+import tty
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+EMU = os.path.join(ROOT, "build/emu")
+SHARE = os.path.join(EMU, "root/usr/share")
+
+
+class Emulator:
+    """A running emulator: bytes of the serial line, and the end of the process."""
+
+    def __init__(self, directory):
+        self.directory = os.path.abspath(directory)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        os.makedirs(self.directory)
+        self.line, self.far_end = pty.openpty()
+        tty.setraw(self.far_end)
+        self.process = None
+
+    def spawn(self, command):
+        output = open(os.path.join(self.directory, "emulator.log"), "wb")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+            start_new_session=True)
+        output.close()
+
+    def read(self, timeout_seconds):
+        """What the serial line has sent, b"" if nothing came in time."""
+        if not select.select([self.line], [], [], timeout_seconds)[0]:
+            return b""
+        return os.read(self.line, 65536)
+
+    def write(self, data):
+        os.write(self.line, data)
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def status(self):
+        """The exit status; None while it runs."""
+        return self.process.poll()
+
+    def stop(self):
+        # Bochs ignores everything else.
+        if self.is_running():
+            self.process.kill()
+        self.process.wait()
+        os.close(self.line)
+        os.close(self.far_end)
+
+
+class Qemu(Emulator):
+    """q35 under OVMF; by default TCG with SVM. `disk`: "virtio" or "usb"."""
+
+    def __init__(self, image, directory, cpus=2, memory_mib=1024, cpu="max", accel="tcg",
+                 disk="virtio", extra=()):
+        super().__init__(directory)
+        device = {"virtio": ["-device", "virtio-blk-pci,drive=disk,bootindex=0"],
+                  "usb": ["-device", "qemu-xhci", "-device",
+                          "usb-storage,drive=disk,bootindex=0"]}[disk]
+        self.spawn([
+            os.path.join(EMU, "bin/qemu-system-x86_64"), "-M", "q35", "-accel", accel,
+            "-cpu", cpu, "-smp", str(cpus), "-m", str(memory_mib), "-display", "none",
+            "-vga", "none", "-nic", "none", "-monitor", "none", "-no-reboot",
+            "-chardev", "serial,id=line,path=" + os.ttyname(self.far_end),
+            "-serial", "chardev:line", "-device", "virtio-rng-pci",
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
+            "-drive", "if=pflash,format=raw,readonly=on,file=" + SHARE + "/OVMF/OVMF_CODE_4M.fd",
+            "-drive", "if=pflash,format=raw,snapshot=on,file=" + SHARE + "/OVMF/OVMF_VARS_4M.fd",
+            "-drive", "if=none,id=disk,format=raw,snapshot=on,file=" + os.path.abspath(image),
+            *device, *extra])
+
+
+BOCHS_CONFIG = """\
+cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=0{features}
+memory: guest={memory_mib}, host={memory_mib}
+romimage: file={share}/ovmf/OVMF.fd
+vgaromimage: file={share}/bochs/VGABIOS-lgpl-latest
+ata0-master: type=disk, path={image}, mode=volatile, journal={directory}/disk, \
+cylinders={cylinders}, heads=16, spt=32
+boot: disk
+display_library: rfb, options="timeout=0"
+com1: enabled=1, mode=term, dev={line}
+log: {directory}/bochs.log
+panic: action=fatal
+error: action=ignore
+info: action=ignore
+debug: action=ignore
+clock: sync=none
+sound: driver=dummy
+speaker: enabled=0
+"""
+
+BOCHS_CYLINDER = 16 * 32 * 512
+
+
+class Bochs(Emulator):
+    """i440fx under OVMF; VMX on the default model, SVM on "ryzen"."""
+
+    def __init__(self, image, directory, cpus=2, memory_mib=1024, model="corei7_skylake_x",
+                 features="", ips=100000000):
+        super().__init__(directory)
+        # The image is shared and only read; Bochs would refuse to start beside another one.
+        copy = os.path.join(self.directory, "disk.img")
+        os.symlink(os.path.abspath(image), copy)
+        config = BOCHS_CONFIG.format(
+            model=model, cpus=cpus, ips=ips, memory_mib=memory_mib, share=SHARE, image=copy,
+            features=features, directory=self.directory, line=os.ttyname(self.far_end),
+            cylinders=os.path.getsize(image) // BOCHS_CYLINDER)
+        path = os.path.join(self.directory, "bochsrc")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(config)
+        program = os.environ.get("BOCHS", os.path.join(EMU, "bin/bochs"))
+        self.spawn([program, "-q", "-f", path])
