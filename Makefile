@@ -132,8 +132,10 @@ run-svm: image emulators
 run-vmx: image emulators
 	@scripts/run vmx
 
-test: setup build/gen/core/load/dsdt.h
-	@python3 tests/run_host.py
+TEST_NEEDS := setup build/gen/core/load/dsdt.h
+
+test: $(TEST_NEEDS) image emulators
+	@python3 tests/run_all.py 'python3 tests/run_host.py' 'python3 tests/run_e2e.py'
 
 clean:
 	rm -rf build/obj build/gen build/host build/*.elf build/*.EFI build/*.so

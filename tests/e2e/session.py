@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A conversation with an emulated machine over its serial line.
+
+Everything that the line sends is kept in serial.log of the run's directory. A time-out only
+catches hangs: it fails the test, whatever has happened before.
+"""
+import os
+import re
+import subprocess
+import time
+
+import emulator
+
+# Generous: the machine that runs the tests may be busy with others.
+PATIENCE_SECONDS = float(os.environ.get("PATIENCE", "1")) * 300
+
+LOADER = "build/BOOTX64.EFI"
+
+
+class Failure(Exception):
+    """What was expected did not come."""
+
+
+class Skip(Exception):
+    """The test cannot run here; the text says why."""
+
+
+def image_make(path, config, files):
+    """A disk image with the loader, `config` as lamina.toml and `files` {name: path}."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    toml = path + ".toml"
+    with open(toml, "w", encoding="utf-8") as file:
+        file.write(config)
+    pairs = {"EFI/BOOT/BOOTX64.EFI": LOADER, "lamina.toml": toml, **files}
+    subprocess.run(["boot/image.sh", path] + [f"{k}={v}" for k, v in pairs.items()], check=True)
+    return path
+
+
+class Session:
+    """Use as a context manager: the emulator ends with it."""
+
+    def __init__(self, machine):
+        self.machine = machine
+        self.text = ""
+        self.position = 0
+        self.log = open(os.path.join(machine.directory, "serial.log"), "wb")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.machine.stop()
+        self.log.close()
+
+    def receive(self, timeout_seconds):
+        try:
+            data = self.machine.read(timeout_seconds)
+        except OSError:
+            data = b""
+        self.log.write(data)
+        self.log.flush()
+        self.text += data.decode("utf-8", "replace").replace("\r", "")
+        return bool(data)
+
+    def expect(self, pattern, never=None):
+        """Wait for regular expression `pattern` behind the last one found; returns the match.
+        Fails at once if `never` shows before it or the machine ends without it."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            match = re.compile(pattern, re.M).search(self.text, self.position)
+            limit = match.start() if match else len(self.text)
+            bad = never and re.compile(never, re.M).search(self.text, self.position, limit)
+            if bad:
+                raise Failure(f"saw {bad.group(0)!r} before {pattern!r}")
+            if match:
+                self.position = match.end()
+                return match
+            if not self.receive(0.2) and not self.machine.is_running():
+                raise Failure(f"the machine ended before {pattern!r}")
+            if time.monotonic() > end:
+                raise Failure(f"time ran out waiting for {pattern!r}")
+
+    def send(self, text):
+        """Type at the speed of a fast hand, so that no receiver is overrun."""
+        for byte in text.encode():
+            self.machine.write(bytes([byte]))
+            time.sleep(0.003)
+
+    def shell(self, command):
+        """Run `command` in the guest's shell and return what it prints."""
+        self.send(command + "; echo END-OF-$((40+2))\n")
+        start = self.expect(r"END-OF-\$\(\(40\+2\)\)\n").end()
+        end = self.expect(r"END-OF-42").start()
+        return self.text[start:end]
+
+    def ended(self):
+        """Wait until the emulator has ended by itself; returns its exit status."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.machine.is_running():
+            self.receive(0.2)
+            if time.monotonic() > end:
+                raise Failure("the machine does not end")
+        while self.receive(0):
+            pass
+        return self.machine.status()
+
+
+def qemu(name, image, **options):
+    return Session(emulator.Qemu(image, f"build/e2e/{name}", **options))
+
+
+def bochs(name, image, **options):
+    return Session(emulator.Bochs(image, f"build/e2e/{name}", **options))
