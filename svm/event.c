@@ -2,15 +2,12 @@
 /*
  * Events into a guest: APM volume 2, "Event Injection", "Virtual Interrupts". NMI blocking is
  * kept in software: from the injection on IRET is intercepted, and NMIs are open again when the
- * guest has left the address of that IRET. An NMI that waits for this needs one more exit: a
- * virtual-interrupt window if the guest takes interrupts then, else a short timer.
+ * guest has left the address of that IRET. If an NMI waits for that, the IRET is single-stepped,
+ * so that the NMI comes right behind it.
  */
 #include "svm/svm.h"
 
 #include "arch/x86/regs.h"
-#include "arch/x86/tsc.h"
-
-#define NMI_RETRY_US 50
 
 void svm_inject(struct vcpu *v, const struct event *event)
 {
@@ -120,12 +117,41 @@ static void vintr_window(struct vcpu *v, bool is_wanted)
 	svm_dirty(v);
 }
 
-void svm_window(struct vcpu *v, bool irq, bool nmi)
+/* The flags that IRET loads are the guest's own, so TF needs no cleaning up behind it. */
+static void iret_step(struct vcpu *v)
 {
 	struct svm_vcpu *svm = svm_vcpu(v);
-	bool nmi_soon = nmi && svm->nmi != SVM_NMI_BLOCKED;
+	struct vmcb *vmcb = svm_vmcb(v);
 
-	if (nmi_soon)
-		timer_arm(&svm->nmi_timer, tsc_after_us(NMI_RETRY_US));
-	vintr_window(v, irq || nmi_soon);
+	if (svm->is_stepping || (vmcb->rflags & RFLAGS_TF))
+		return;
+	svm->is_stepping = true;
+	svm->dr6_before = vmcb->dr6;
+	vmcb->rflags |= RFLAGS_TF;
+}
+
+bool svm_step_done(struct vcpu *v)
+{
+	struct svm_vcpu *svm = svm_vcpu(v);
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	if (!svm->is_stepping)
+		return false;
+	svm->is_stepping = false;
+	/* Breakpoints of the guest's own hit at the same time. */
+	if (vmcb->dr6 & MASK(3, 0)) {
+		vmcb->dr6 &= ~DR6_BS;
+		return false;
+	}
+	vmcb->dr6 = svm->dr6_before;
+	svm_dirty(v);
+	return true;
+}
+
+void svm_window(struct vcpu *v, bool irq, bool nmi)
+{
+	if (nmi && svm_vcpu(v)->nmi == SVM_NMI_IRET)
+		iret_step(v);
+	/* An NMI that only waits for the end of an interrupt shadow comes before any interrupt. */
+	vintr_window(v, irq || (nmi && svm_vcpu(v)->nmi == SVM_NMI_OPEN));
 }

@@ -116,6 +116,10 @@ static bool decode_exception(struct vcpu *v, struct exit *x)
 	const struct vmcb *vmcb = svm_vmcb(v);
 
 	x->vector = (u8)(vmcb->exit_code - 0x40);
+	if (x->vector == EXC_DB && svm_step_done(v)) {
+		x->kind = EXIT_NMI_WINDOW;
+		return true;
+	}
 	x->has_err = EXC_WITH_ERROR_CODE >> x->vector & 1;
 	x->err = (u32)vmcb->exit_info1;
 	/* The processor has brought DR6 and DR7 up to date before the intercept. */

@@ -66,12 +66,6 @@ void svm_vm_free(struct vm *vm)
 	vm->vendor = NULL;
 }
 
-/* The interrupt that this timer raises has made the guest exit: that was all. */
-static void nmi_timer_fire(struct timer *t)
-{
-	(void)t;
-}
-
 /* Each vCPU has an ASID of its own for as long as the CPU has enough; sharing only costs flushes. */
 static u32 asid_of(const struct vcpu *v)
 {
@@ -91,7 +85,6 @@ enum err svm_vcpu_init(struct vcpu *v)
 		return ERR_NOMEM;
 	v->hot->vmcb = vmcb;
 	v->hot->vmcb_pa = va_to_pa(vmcb).v;
-	timer_init(&svm->nmi_timer, v->cpu, nmi_timer_fire);
 	return ERR_NONE;
 }
 
@@ -124,6 +117,7 @@ void svm_vcpu_reset(struct vcpu *v)
 	struct vmcb *vmcb = svm->vmcb;
 
 	svm->nmi = SVM_NMI_OPEN;
+	svm->is_stepping = false;
 	vmcb->intercept_cr = INTERCEPT_CR_WRITE(4) | INTERCEPT_CR_WRITE(8);
 	/* #DB and #AC can recur inside their own delivery for ever: APM erratum-like loops. */
 	vmcb->intercept_exc = BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC);
@@ -173,7 +167,6 @@ void svm_vcpu_load(struct vcpu *v)
 void svm_vcpu_unload(struct vcpu *v)
 {
 	debug_registers_swap(svm_vcpu(v), false);
-	timer_cancel(&svm_vcpu(v)->nmi_timer);
 }
 
 void svm_tsc_offset(struct vcpu *v)

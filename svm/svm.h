@@ -39,9 +39,9 @@ struct svm_vcpu {
 	struct vmcb *vmcb; /* [c] */
 	enum svm_nmi nmi; /* [o] */
 	u64 iret_rip; /* [o] */
-	struct timer nmi_timer; /* makes the guest exit once after such an IRET */
+	bool is_stepping; /* [o] RFLAGS.TF is ours: an NMI waits for that IRET */
+	u64 dr6_before; /* [o] */
 	u64 dr[4]; /* [o] DR0 to DR3 while not loaded */
-	u64 rip_of_exit; /* [o] of the last instruction that exited, for reports */
 };
 
 static inline struct svm_vcpu *svm_vcpu(struct vcpu *v)
@@ -68,6 +68,9 @@ void svm_exit_decode(struct vcpu *v);
 
 /* From exit.c: the guest is about to execute IRET in an NMI handler. */
 void svm_nmi_iret(struct vcpu *v);
+
+/* From exit.c: #DB. True if it only ends the single step over that IRET, and is not the guest's. */
+bool svm_step_done(struct vcpu *v);
 
 /* Something that a clean bit covers has changed: the next entry reads the whole VMCB. */
 static inline void svm_dirty(struct vcpu *v)

@@ -38,7 +38,7 @@ static u64 vm_exits(const struct vm *vm, bool is_fast)
 	return sum;
 }
 
-static void cmd_vms(const char *arg)
+static bool cmd_vms(const char *arg)
 {
 	(void)arg;
 	console_print("%3s %-16s %5s %9s %-8s %7s %14s %14s\n", "nr", "name", "vCPUs", "MiB", "state",
@@ -54,9 +54,10 @@ static void cmd_vms(const char *arg)
 				      (unsigned long long)vm_exits(vm, true),
 				      (unsigned long long)vm_exits(vm, false));
 	}
+	return true;
 }
 
-static void cmd_log(const char *arg)
+static bool cmd_log(const char *arg)
 {
 	char text[LOG_LINE_MAX];
 	u64 position = 0;
@@ -67,30 +68,33 @@ static void cmd_log(const char *arg)
 		text[n] = '\0';
 		console_print("%s", text);
 	}
+	return true;
 }
 
-static void cmd_quit(const char *arg)
+static bool cmd_quit(const char *arg)
 {
 	(void)arg;
 	console_print("ending the run\n");
 	quit_fn();
+	return true;
 }
 
-/* Without a number: back to the guest that had the console. */
-static void cmd_vm(const char *arg)
+static bool cmd_vm(const char *arg)
 {
 	char *end;
 	unsigned long index = strtoul(arg, &end, 10);
 
-	if (end == arg || *end || index >= BOOT_MAX_VMS || !console_select((u32)index))
-		console_print("vm: no VM '%s'; 'vms' lists them\n", arg);
+	if (end != arg && !*end && index < BOOT_MAX_VMS && console_select((u32)index))
+		return false;
+	console_print("vm: no VM '%s'; 'vms' lists them\n", arg);
+	return true;
 }
 
-static void cmd_help(const char *arg);
+static bool cmd_help(const char *arg);
 
 static const struct command {
 	const char *name;
-	void (*run)(const char *arg);
+	bool (*run)(const char *arg); /* false: the console has gone to a guest */
 	const char *help;
 } commands[] = {
 	{ "help", cmd_help, "this list" },
@@ -100,12 +104,13 @@ static const struct command {
 	{ "quit", cmd_quit, "end all VMs and do what 'on_end' says" },
 };
 
-static void cmd_help(const char *arg)
+static bool cmd_help(const char *arg)
 {
 	(void)arg;
 	for (u32 i = 0; i < ARRAY_SIZE(commands); i++)
 		console_print("  %-5s %s\n", commands[i].name, commands[i].help);
 	console_print("  Ctrl-%c goes back to the guest\n", escape_key + '@');
+	return true;
 }
 
 /* True if the monitor still has the console afterwards. */
@@ -118,8 +123,7 @@ static bool line_run(void)
 	for (u32 i = 0; i < ARRAY_SIZE(commands); i++) {
 		if (strcmp(line, commands[i].name))
 			continue;
-		commands[i].run(arg ? arg : "");
-		return commands[i].run != cmd_vm;
+		return commands[i].run(arg ? arg : "");
 	}
 	if (line[0])
 		console_print("%s: unknown command; 'help' lists them\n", line);

@@ -12,7 +12,7 @@ import time
 import emulator
 
 # Generous: the machine that runs the tests may be busy with others.
-PATIENCE_SECONDS = float(os.environ.get("PATIENCE", "1")) * 300
+PATIENCE_SECONDS = float(os.environ.get("PATIENCE", "1")) * 180
 
 LOADER = "build/BOOTX64.EFI"
 
