@@ -10,6 +10,7 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
 #include "core/clock.h"
+#include "core/dev/bios.h"
 #include "core/gmem.h"
 #include "core/hv.h"
 #include "core/lib/log.h"
@@ -89,6 +90,8 @@ static void devices_reset(struct vm *vm)
 	pm_reset(vm);
 	pci_reset(vm);
 	testdev_reset(vm);
+	if (vm->config->testdev && !vm->is_over)
+		bios_devices_start(vm);
 	lock_release(&vm->dev_lock);
 }
 
@@ -250,11 +253,11 @@ static bool restarts(const struct vm *vm)
 
 static void vm_over(struct vm *vm)
 {
+	vm->is_over = true;
 	/* No timer of its devices is to fire any more. */
 	devices_reset(vm);
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		lapic_reset(vm->vcpu[i], false);
-	vm->is_over = true;
 	log_info("%s: over", vm->config->name);
 	if (atomic_sub_u32(&nr_alive, 1) == 1)
 		all_over();
