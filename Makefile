@@ -30,7 +30,7 @@ CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/
 BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
 	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
-.PHONY: all image run run-svm run-vmx test check setup emulators guest clean help
+.PHONY: all guests image run run-svm run-vmx test check bench setup emulators guest clean help
 all: build/BOOTX64.EFI
 
 help:
@@ -132,10 +132,30 @@ run-svm: image emulators
 run-vmx: image emulators
 	@scripts/run vmx
 
-TEST_NEEDS := setup build/gen/core/load/dsdt.h
+# Test guests: ELF64 with a PVH note, and as ELF32 for multiboot.
+GUEST_FLAGS := -std=gnu17 -O2 -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
+	-fno-pic -fno-pie -mcmodel=small -fcf-protection=none -fno-asynchronous-unwind-tables \
+	-Wall -Wextra -Werror -Itests/guest
+GUESTS := $(patsubst tests/guest/%.c,build/guests/%.elf,$(wildcard tests/guest/*.c))
+GUEST_LIB := $(wildcard tests/guest/lib/*)
+
+build/guests/%.elf: tests/guest/%.c $(GUEST_LIB) | setup
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -nostdlib -static -Wl,-T,tests/guest/lib/link.ld -Wl,--build-id=none \
+		-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments \
+		-o $@.64 $< tests/guest/lib/start.S tests/guest/lib/guest.c
+	$(Q)objcopy -O elf32-i386 $@.64 $@
+
+guests: $(GUESTS)
+
+TEST_NEEDS := guests setup build/gen/core/load/dsdt.h
 
 test: $(TEST_NEEDS) image emulators
 	@python3 tests/run_all.py 'python3 tests/run_host.py' 'python3 tests/run_e2e.py'
+
+bench: guests build/BOOTX64.EFI emulators
+	@python3 tests/bench/bench.py
 
 clean:
 	rm -rf build/obj build/gen build/host build/*.elf build/*.EFI build/*.so

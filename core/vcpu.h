@@ -56,12 +56,11 @@ struct vcpu_hot {
 	struct vcpu *vcpu; /* [c] not mapped on isolated tables: do not follow it there */
 	struct cpuid_table *cpuid; /* [p] */
 	u64 tsc_offset; /* [o] guest TSC = host TSC + offset */
-	u64 fast_exits; /* [o] handled without leaving */
-	u64 slow_exits; /* [o] */
+	u64 slow_exits; /* [o] those that left the isolated part; exit_counts has all */
 	u64 apic_base; /* [o] IA32_APIC_BASE */
 	void *apic_regs; /* [c] register page of the local APIC */
 	struct exit exit; /* [o] */
-	u32 exit_counts[NR_EXIT_KINDS]; /* [o] */
+	u64 exit_counts[NR_EXIT_KINDS]; /* [o] */
 };
 
 _Static_assert(sizeof(struct vcpu_hot) <= PAGE_SIZE, "hot part is one page");

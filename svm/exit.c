@@ -26,7 +26,6 @@ ISO_TEXT static enum next skip_fast(struct vcpu_hot *hot, struct vmcb *vmcb, enu
 {
 	vmcb->rip = svm_caps.has_nrip ? vmcb->nrip : vmcb->rip + len_bytes;
 	vmcb->int_state = 0;
-	hot->fast_exits++;
 	hot->exit_counts[kind]++;
 	return NEXT_AGAIN;
 }

@@ -13,7 +13,7 @@ enum vmx_exit_reason {
 };
 
 /* Outside 64-bit code RIP wraps at 4 GiB: an entry with more is refused. */
-ISO_TEXT static void skip(u32 len_bytes)
+VMCS_INLINE void skip(u32 len_bytes)
 {
 	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 	u64 old = vmreadnat(VMCS_GUEST_RIP);
@@ -27,15 +27,14 @@ ISO_TEXT static void skip(u32 len_bytes)
 			  blocking & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));
 }
 
-ISO_TEXT static enum next fast_done(struct vcpu_hot *hot, enum exit_kind kind)
+VMCS_INLINE enum next fast_done(struct vcpu_hot *hot, enum exit_kind kind)
 {
 	skip(vmread32(VMCS_EXIT_INSN_LEN));
-	hot->fast_exits++;
 	hot->exit_counts[kind]++;
 	return NEXT_AGAIN;
 }
 
-ISO_TEXT static bool is_single_stepped(void)
+VMCS_INLINE bool is_single_stepped(void)
 {
 	return vmreadnat(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
 }
@@ -43,12 +42,13 @@ ISO_TEXT static bool is_single_stepped(void)
 ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason)
 {
 	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
-	switch (reason) {
-	case VMX_EXIT_CPUID:
+	if (reason == VMX_EXIT_CPUID) {
 		if (unlikely(is_single_stepped()))
 			return NEXT_SLOW;
 		cpuid_emulate(hot, vmreadnat(VMCS_GUEST_CR4));
 		return fast_done(hot, EXIT_CPUID);
+	}
+	switch (reason) {
 	case VMX_EXIT_RDMSR:
 		if (is_single_stepped() || msr_read_fast(hot) != NEXT_SKIP)
 			return NEXT_SLOW;

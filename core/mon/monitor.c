@@ -29,12 +29,24 @@ static const char *vm_state(const struct vm *vm)
 	return vm->is_over ? "over" : "running";
 }
 
+static u64 exits_counted(const struct vcpu_hot *hot)
+{
+	u64 sum = 0;
+
+	for (u32 kind = 0; kind < NR_EXIT_KINDS; kind++)
+		sum += hot->exit_counts[kind];
+	return sum;
+}
+
 static u64 vm_exits(const struct vm *vm, bool is_fast)
 {
 	u64 sum = 0;
 
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		sum += is_fast ? vm->vcpu[i]->hot->fast_exits : vm->vcpu[i]->hot->slow_exits;
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		const struct vcpu_hot *hot = vm->vcpu[i]->hot;
+
+		sum += is_fast ? exits_counted(hot) - hot->slow_exits : hot->slow_exits;
+	}
 	return sum;
 }
 
