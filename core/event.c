@@ -6,7 +6,10 @@
 #include "core/hv.h"
 #include "core/vm.h"
 
-/* NMIs latch at most one beyond the one being handled. */
+/*
+ * The processor latches one NMI beside the one that it handles. Senders cannot know whether one is
+ * being handled, so they count to two and event_deliver() takes the second off where it must.
+ */
 #define NMI_LATCH_MAX 2u
 
 enum exc_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
@@ -178,10 +181,21 @@ static bool inject_irq(struct vcpu *v, u32 blocking)
 	return true;
 }
 
+/* While one is handled, all that arrive are one. */
+static void nmi_merge(struct vcpu *v, u32 blocking)
+{
+	u32 pending = atomic_load_u32(&v->nmi_pending);
+
+	while ((blocking & BLOCK_NMI) && pending > 1 &&
+	       !atomic_cas_u32(&v->nmi_pending, pending, 1))
+		pending = atomic_load_u32(&v->nmi_pending);
+}
+
 void event_deliver(struct vcpu *v)
 {
 	u32 blocking = hv_blocking_get(v);
 
+	nmi_merge(v, blocking);
 	if (v->event.is_valid) {
 		hv_inject(v, &v->event);
 		v->event.is_valid = false;

@@ -22,6 +22,10 @@ start:
 	cld
 	movl $stack_top, %esp
 	call long_mode_enter
+	movw $0x10, %ax
+	movw %ax, %ds
+	movw %ax, %es
+	movw %ax, %ss
 	ljmp $0x08, $1f
 	.code64
 1:	movq $stack_top, %rsp
