@@ -132,22 +132,29 @@ run-svm: image emulators
 run-vmx: image emulators
 	@scripts/run vmx
 
-# Test guests: ELF64 with a PVH note, and as ELF32 for multiboot.
+# Test guests: ELF32 for multiboot; one is also an ELF64 file with nothing but a PVH note.
 GUEST_FLAGS := -std=gnu17 -O2 -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-stack-protector \
 	-fno-pic -fno-pie -mcmodel=small -fcf-protection=none -fno-asynchronous-unwind-tables \
 	-Wall -Wextra -Werror -Itests/guest
 GUESTS := $(patsubst tests/guest/%.c,build/guests/%.elf,$(wildcard tests/guest/*.c))
 GUEST_LIB := $(wildcard tests/guest/lib/*)
 
+GUEST_LINK := -nostdlib -static -Wl,-T,tests/guest/lib/link.ld -Wl,--build-id=none \
+	-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments \
+	tests/guest/lib/start.S tests/guest/lib/guest.c
+
 build/guests/%.elf: tests/guest/%.c $(GUEST_LIB) | setup
 	$(call say,GUEST,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)gcc $(GUEST_FLAGS) -nostdlib -static -Wl,-T,tests/guest/lib/link.ld -Wl,--build-id=none \
-		-Wl,-z,noexecstack -Wl,-z,max-page-size=4096 -Wl,--no-warn-rwx-segments \
-		-o $@.64 $< tests/guest/lib/start.S tests/guest/lib/guest.c
+	$(Q)gcc $(GUEST_FLAGS) -o $@.64 $< $(GUEST_LINK)
 	$(Q)objcopy -O elf32-i386 $@.64 $@
 
-guests: $(GUESTS)
+build/guests/%.pvh: tests/guest/%.c $(GUEST_LIB) | setup
+	$(call say,GUEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)gcc $(GUEST_FLAGS) -DPVH_ONLY -o $@ $< $(GUEST_LINK)
+
+guests: $(GUESTS) build/guests/cpuid.pvh
 
 TEST_NEEDS := guests setup build/gen/core/load/dsdt.h
 

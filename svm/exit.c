@@ -30,6 +30,17 @@ ISO_TEXT static enum next skip_fast(struct vcpu_hot *hot, struct vmcb *vmcb, enu
 	return NEXT_AGAIN;
 }
 
+#define APIC_TPR_WORD (0x80 / sizeof(u32))
+
+/* The write may have been the x2APIC's TPR, which the guest may read as CR8 next. */
+ISO_TEXT static void tpr_follow(const struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	u64 tpr = bits_get(((const u32 *)hot->apic_regs)[APIC_TPR_WORD], 7, 4);
+
+	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR) | tpr;
+	vmcb->clean = 0;
+}
+
 ISO_TEXT static enum next msr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
 	bool is_write = vmcb->exit_info1 & 1;
@@ -37,9 +48,8 @@ ISO_TEXT static enum next msr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 
 	if (next != NEXT_SKIP)
 		return next;
-	/* x2APIC TPR: the guest may read it as CR8 next. */
 	if (is_write)
-		vmcb->clean = 0;
+		tpr_follow(hot, vmcb);
 	return skip_fast(hot, vmcb, is_write ? EXIT_MSR_WRITE : EXIT_MSR_READ, LEN_MSR);
 }
 

@@ -12,10 +12,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "e2e"), os.path.join(HERE, "../scripts")]
 
 import errors  # noqa: E402
+import guests  # noqa: E402
 import linux  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
-TESTS = linux.TESTS + errors.TESTS
+TESTS = linux.TESTS + guests.TESTS + errors.TESTS
 
 
 def tail(name):

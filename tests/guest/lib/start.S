@@ -5,9 +5,11 @@
  */
 	.set AP_BASE, 0x8000 /* where ap_start is copied to */
 
+#ifndef PVH_ONLY
 	.section .multiboot, "a"
 	.balign 4
 	.long 0x1badb002, 0, -0x1badb002
+#endif
 
 	.section .note.pvh, "a", @note
 	.long 4, 4, 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
