@@ -5,7 +5,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),@:,@echo "  $(1)	$(2)")
 
 PACKAGES := gcc binutils libc6-dev make python3 libcmocka-dev acpica-tools libzydis-dev \
-	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev
+	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev cppcheck
 
 # The core: one ELF file at a fixed address, made of everything below these folders.
 CORE_DIRS := arch/x86 core core/lib core/dev core/emul core/load core/mon vmx svm drivers
@@ -156,10 +156,20 @@ build/guests/%.pvh: tests/guest/%.c $(GUEST_LIB) | setup
 
 guests: $(GUESTS) build/guests/cpuid.pvh
 
+CHECKS := 'python3 tests/check/layers.py' 'python3 tests/check/shape.py' \
+	'scripts/analyze $(CORE_FLAGS)' 'python3 tests/run_host.py'
+
+check: setup $(GENERATED) build/compile_commands.json
+	@python3 tests/run_all.py $(CHECKS)
+
+build/compile_commands.json: Makefile scripts/compile-commands $(CORE_C) $(BOOT_C)
+	$(Q)mkdir -p build
+	$(Q)scripts/compile-commands '$(CORE_FLAGS)' $(CORE_C) -- '$(BOOT_FLAGS)' $(BOOT_C) >$@
+
 TEST_NEEDS := guests setup build/gen/core/load/dsdt.h
 
-test: $(TEST_NEEDS) image emulators
-	@python3 tests/run_all.py 'python3 tests/run_host.py' 'python3 tests/run_e2e.py'
+test: $(TEST_NEEDS) $(GENERATED) image emulators
+	@python3 tests/run_all.py $(CHECKS) 'python3 tests/run_e2e.py'
 
 bench: guests build/BOOTX64.EFI emulators
 	@python3 tests/bench/bench.py

@@ -6,9 +6,9 @@
  * The loader calls the core's ELF entry point by the System V convention with RDI = the address
  * of struct bootinfo inside the direct map, interrupts off, EFER.NXE and CR0.WP set, on page
  * tables that map three things: the loader's jump code (identity), the core's segments at their
- * linked addresses with their rights, and all RAM of the memory map (every type except BOOT_MEM_MMIO
- * and BOOT_MEM_RESERVED) at DIRECT_MAP_BASE, writable and not executable. RSP points to the top of
- * the kept stack `stack`, through the direct map, and is 8 modulo 16 as after a call.
+ * linked addresses with their rights, and all RAM of the memory map (every type except
+ * BOOT_MEM_MMIO and BOOT_MEM_RESERVED) at DIRECT_MAP_BASE, writable and not executable. RSP points
+ * to the top of the kept stack `stack`, through the direct map, and is 8 modulo 16 as after a call.
  *
  * Every address here is physical unless its name ends in `_virt`. The structure, everything that
  * it points to and the transition page tables lie in memory of type BOOT_MEM_CORE. Memory of type

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The little of ACPI that the loader needs: the root pointer, and one table by its signature. Tables
- * are firmware's data: lengths are checked before they are used.
+ * The little of ACPI that the loader needs: the root pointer, and one table by its signature.
+ * Tables are firmware's data: lengths are checked before they are used.
  */
 #ifndef BOOT_EFI_ACPI_H
 #define BOOT_EFI_ACPI_H

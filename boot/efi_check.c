@@ -80,9 +80,9 @@ EFI_STATUS check_cpus(const struct bootinfo *info, const CHAR16 *path)
 		const struct vm_config *vm = &info->config.vm[i];
 
 		if (vm->cpus > n)
-			return console_error(E_CPUS,
-					     L"%s:%d: VM \"%a\": cpus = %d, but this machine has %d",
-					     path, vm->cpus_line, vm->name, vm->cpus, n);
+			return console_error(
+				E_CPUS, L"%s:%d: VM \"%a\": cpus = %d, but this machine has %d",
+				path, vm->cpus_line, vm->name, vm->cpus, n);
 	}
 	return EFI_SUCCESS;
 }
@@ -99,11 +99,11 @@ EFI_STATUS check_memory(const struct bootinfo *info, const CHAR16 *path)
 
 		need_bytes += vm->memory_bytes + (vm->memory_bytes >> NESTED_TABLE_SHIFT);
 		if (need_bytes > free_bytes)
-			return console_error(
-				E_NOMEM,
-				L"%s:%d: VM \"%a\": with it, %ld MiB are needed in all; %ld are free",
-				path, vm->memory_line, vm->name, need_bytes >> 20,
-				free_bytes >> 20);
+			return console_error(E_NOMEM,
+					     L"%s:%d: VM \"%a\": with it, %ld MiB are needed in "
+					     L"all; %ld are free",
+					     path, vm->memory_line, vm->name, need_bytes >> 20,
+					     free_bytes >> 20);
 	}
 	return EFI_SUCCESS;
 }

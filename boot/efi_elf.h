@@ -11,8 +11,9 @@
 #include "boot/bootinfo.h"
 
 /*
- * Load all segments, contiguous from CORE_VIRT_BASE on, and copy the symbol table. Fills info->image,
- * segments and symbols; `entry_virt` is where to jump to. Prints E-CORE or E-NOMEM on failure.
+ * Load all segments, contiguous from CORE_VIRT_BASE on, and copy the symbol table. Fills
+ * info->image, segments and symbols; `entry_virt` is where to jump to. Prints E-CORE or E-NOMEM on
+ * failure.
  */
 EFI_STATUS elf_load_core(struct bootinfo *info, UINT64 *entry_virt);
 

@@ -71,7 +71,8 @@ void file_path_from_utf8(const char *in, CHAR16 *out, UINTN out_chars)
 			out[pos] = (CHAR16)((s[0] & 0x1f) << 6 | (s[1] & 0x3f));
 			s += 2;
 		} else if (s[0] < 0xf0 && s[1] && s[2]) {
-			out[pos] = (CHAR16)((s[0] & 0xf) << 12 | (s[1] & 0x3f) << 6 | (s[2] & 0x3f));
+			out[pos] =
+				(CHAR16)((s[0] & 0xf) << 12 | (s[1] & 0x3f) << 6 | (s[2] & 0x3f));
 			s += 3;
 		} else {
 			out[pos] = L'?';

@@ -244,8 +244,8 @@ EFI_STATUS mem_free_bytes(UINT64 *bytes)
 
 /*
  * UEFI specification, ExitBootServices(): with a stale map key it fails, possibly after part of the
- * firmware has shut down; then only GetMemoryMap() and another try are allowed. The buffer stays the
- * same, so nothing is allocated in between.
+ * firmware has shut down; then only GetMemoryMap() and another try are allowed. The buffer stays
+ * the same, so nothing is allocated in between.
  */
 EFI_STATUS mem_exit_boot_services(EFI_HANDLE image, struct bootinfo *info)
 {

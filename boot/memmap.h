@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Builds the sorted memory map of struct bootinfo from ranges in any order. Pure code without state;
- * tested on the host.
+ * Builds the sorted memory map of struct bootinfo from ranges in any order. Pure code without
+ * state; tested on the host.
  */
 #ifndef BOOT_MEMMAP_H
 #define BOOT_MEMMAP_H

@@ -92,7 +92,8 @@ bool toml_vfail(struct toml *t, uint32_t line, uint32_t column, const char *key,
 	return false;
 }
 
-bool toml_fail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt, ...)
+bool toml_fail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,
+	       ...)
 {
 	va_list ap;
 

@@ -77,8 +77,8 @@ enum toml_event toml_next(struct toml *t);
  * Record an error and return false. `key` may be "". The format knows %s, %u (uint32_t) and %c;
  * a text that does not fit is cut at TOML_MAX_MESSAGE - 1 bytes.
  */
-bool toml_fail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt, ...)
-	__attribute__((format(printf, 5, 6)));
+bool toml_fail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,
+	       ...) __attribute__((format(printf, 5, 6)));
 
 /* The same with an argument list. */
 bool toml_vfail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,

@@ -69,7 +69,9 @@ static unsigned log2_ceil(u32 n)
 
 static struct cpuid_leaf *leaf_at(struct cpuid_table *t, u32 leaf)
 {
-	return leaf < CPUID_EXT_BASE ? &t->basic[leaf] : &t->ext[leaf - CPUID_EXT_BASE];
+	if (leaf < CPUID_BASIC_LEAVES)
+		return &t->basic[leaf];
+	return &t->ext[leaf - CPUID_EXT_BASE];
 }
 
 /* Give `l` room for `count` subleaves. */

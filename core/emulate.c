@@ -175,14 +175,15 @@ static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, co
 				   unsigned len_bytes, struct emul_fault *fault)
 {
 	struct vcpu *v = env;
-	struct pieces p;
+	struct pieces p = { 0 };
 	enum emul_result r = translate(v, linear, len_bytes, ACCESS_WRITE, &p, fault);
 	void *ram;
 
 	if (r)
 		return r;
 	ram = memslot_ptr(&v->vm->slots, p.piece[0].gpa, len_bytes);
-	/* Devices, and locked accesses across pages: a plain write, which no sane guest can tell. */
+	/* Devices, and locked accesses across pages: a plain write, which no sane guest can tell.
+	 */
 	if (p.count > 1 || !ram || len_bytes > 8)
 		return cb_write(env, linear, desired, len_bytes, fault);
 	return ram_cas(ram, expect, desired, len_bytes) ? EMUL_OK : EMUL_RETRY;

@@ -53,7 +53,8 @@ void event_reset(struct vcpu *v);
 /* Take back what the last entry did not deliver, so that it is injected again exactly once. */
 void event_collect(struct vcpu *v);
 
-/* Choose at most one event, inject it, and ask for windows for the rest. Last thing before entry. */
+/* Choose at most one event, inject it, and ask for windows for the rest. Last thing before entry.
+ */
 void event_deliver(struct vcpu *v);
 
 /* True if an event waits that HLT must not sleep through. */

@@ -250,7 +250,8 @@ unsigned gmem_fetch(struct vcpu *v, u64 rip_linear, void *buf, unsigned len_byte
 	hv_seg_get(v, SEG_SS, &ss);
 	while (done < len_bytes) {
 		u64 gva = rip_linear + done;
-		unsigned piece = (unsigned)MIN(len_bytes - done, PAGE_SIZE - (gva & (PAGE_SIZE - 1)));
+		unsigned piece =
+			(unsigned)MIN(len_bytes - done, PAGE_SIZE - (gva & (PAGE_SIZE - 1)));
 		struct gmem_fault fault;
 		gpa_t gpa;
 

@@ -236,7 +236,8 @@ static void create_vms(void)
 		struct vm *created;
 
 		if (vm->cpus > cpus_online() - next_cpu) {
-			log_err("%s: %u vCPUs, but only %u of %u CPUs are left; lower 'cpus' in line %u"
+			log_err("%s: %u vCPUs, but only %u of %u CPUs are left; lower 'cpus' in "
+				"line %u"
 				" of lamina.toml",
 				vm->name, vm->cpus, cpus_online() - next_cpu, cpus_online(),
 				vm->cpus_line);

@@ -73,9 +73,9 @@ static void queue_insert(struct timer_queue *q, struct timer *t)
 {
 	struct list_node *node;
 
-	list_for_each(node, &q->timers)
-		if (is_before(t->deadline_tsc, container_of(node, struct timer, node)->deadline_tsc))
-			break;
+	list_for_each(node, &q->timers) if (is_before(t->deadline_tsc,
+						      container_of(node, struct timer, node)
+							      ->deadline_tsc)) break;
 	list_insert_before(node ? node : &q->timers.head, &t->node);
 	t->is_armed = true;
 }

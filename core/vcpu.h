@@ -64,7 +64,8 @@ struct vcpu_hot {
 };
 
 _Static_assert(sizeof(struct vcpu_hot) <= PAGE_SIZE, "hot part is one page");
-_Static_assert(offsetof(struct vcpu_hot, mode) == NR_GPRS * 8, "HOST_RSP points behind the registers");
+_Static_assert(offsetof(struct vcpu_hot, mode) == NR_GPRS * 8,
+	       "HOST_RSP points behind the registers");
 
 /* Where a vCPU is, apart from "in the guest": decides what INIT, SIPI and HLT mean. */
 enum vcpu_state {

@@ -66,7 +66,8 @@ void svm_vm_free(struct vm *vm)
 	vm->vendor = NULL;
 }
 
-/* Each vCPU has an ASID of its own for as long as the CPU has enough; sharing only costs flushes. */
+/* Each vCPU has an ASID of its own for as long as the CPU has enough; sharing only costs flushes.
+ */
 static u32 asid_of(const struct vcpu *v)
 {
 	return 1 + (v->vm->index * VM_MAX_VCPUS + v->index) % (svm_caps.nr_asids - 1);

@@ -344,8 +344,9 @@ static enum err range_change(struct pt *pt, u64 va, u64 size_bytes, bool to_empt
 				return ERR_NOMEM;
 		} else {
 			entry_set(pt, entry,
-				  to_empty ? pt->format->empty :
-					     leaf_make(pt->format, leaf_pa(old, level), attr, level),
+				  to_empty
+					  ? pt->format->empty
+					  : leaf_make(pt->format, leaf_pa(old, level), attr, level),
 				  stale);
 			done += span;
 		}
@@ -381,7 +382,8 @@ struct pt_leaf pt_lookup(const struct pt *pt, u64 va)
 	} while (is_table(pt, leaf.entry, leaf.level));
 	leaf.is_present = is_present(pt, leaf.entry);
 	if (leaf.is_present) {
-		leaf.pa.v = leaf_pa(leaf.entry, leaf.level) | (va & (pt_level_bytes(leaf.level) - 1));
+		leaf.pa.v =
+			leaf_pa(leaf.entry, leaf.level) | (va & (pt_level_bytes(leaf.level) - 1));
 		leaf.attr = leaf_attr(pt->format, leaf.entry);
 	}
 	return leaf;

@@ -330,7 +330,9 @@ static void set_opsize(struct emul_ctx *ctx, unsigned flags)
 /* SDM table "16-Bit Addressing Forms with the ModR/M Byte". */
 static enum emul_result decode_mem16(struct emul_ctx *ctx, unsigned mod, unsigned rm)
 {
-	static const u8 base[8] = { REG_BX, REG_BX, REG_BP, REG_BP, REG_SI, REG_DI, REG_BP, REG_BX };
+	static const u8 base[8] = {
+		REG_BX, REG_BX, REG_BP, REG_BP, REG_SI, REG_DI, REG_BP, REG_BX
+	};
 	struct emul_mem *m = &ctx->insn.mem;
 	unsigned disp_bytes = mod;
 
@@ -428,7 +430,8 @@ static u8 size_bytes(const struct emul_ctx *ctx, enum size size, bool is_mem)
 }
 
 /* Without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
-static void opnd_reg(const struct emul_insn *d, struct emul_operand *o, unsigned reg, unsigned rex_bit)
+static void opnd_reg(const struct emul_insn *d, struct emul_operand *o, unsigned reg,
+		     unsigned rex_bit)
 {
 	bool is_high = o->size == 1 && !d->rex && reg >= 4;
 

@@ -53,8 +53,8 @@ static u64 vm_exits(const struct vm *vm, bool is_fast)
 static bool cmd_vms(const char *arg)
 {
 	(void)arg;
-	console_print("%3s %-16s %5s %9s %-8s %7s %14s %14s\n", "nr", "name", "vCPUs", "MiB", "state",
-		      "starts", "fast exits", "slow exits");
+	console_print("%3s %-16s %5s %9s %-8s %7s %14s %14s\n", "nr", "name", "vCPUs", "MiB",
+		      "state", "starts", "fast exits", "slow exits");
 	for (u32 i = 0; i < BOOT_MAX_VMS; i++) {
 		const struct vm *vm = vm_of(i);
 

@@ -48,7 +48,8 @@ void guest_main(void)
 	if (cpuid(1, 0).c & BIT(26)) {
 		write_cr4(cr4 | BIT(18));
 		check(cpuid(1, 0).c & BIT(27), "OSXSAVE follows CR4.OSXSAVE");
-		check(cpuid(0xd, 0).b >= 576, "XSAVE needs at least 576 bytes: %u", cpuid(0xd, 0).b);
+		check(cpuid(0xd, 0).b >= 576, "XSAVE needs at least 576 bytes: %u",
+		      cpuid(0xd, 0).b);
 		write_cr4(cr4);
 	}
 	check(cpuid(0xb, 0).d == 0, "leaf 0xb has the x2APIC ID");

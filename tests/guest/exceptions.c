@@ -21,7 +21,10 @@ static void faults(void)
 {
 	u32 fault;
 
-	fault = FAULT_OF("xorl %%edx, %%edx; xorl %%ecx, %%ecx; divl %%ecx", : : : "eax", "ecx", "edx", "cc");
+	fault = FAULT_OF("xorl %%edx, %%edx; xorl %%ecx, %%ecx; divl %%ecx",
+			 :
+			 :
+			 : "eax", "ecx", "edx", "cc");
 	check(fault == 0, "#DE: %x", fault);
 	fault = FAULT_OF("ud2", : :);
 	check(fault == 6, "#UD: %x", fault);
@@ -81,11 +84,17 @@ static void single_steps(void)
 	__asm__ volatile("lea 1f(%%rip), %0; pushfq; orq $0x100, (%%rsp); popfq; cpuid; 1:"
 			 : "=&r"(rip), "+a"(leaf), "+c"(leaf) : : "rbx", "rdx", "memory", "cc");
 	check(nr_debug == 2 && debug_rip == rip, "#DB behind CPUID: %llx", debug_rip - rip);
-	__asm__ volatile("lea 1f(%%rip), %0; pushfq; orq $0x100, (%%rsp); popfq; inb $0x21, %%al; 1:"
-			 : "=r"(rip) : : "rax", "memory", "cc");
+	__asm__ volatile(
+		"lea 1f(%%rip), %0; pushfq; orq $0x100, (%%rsp); popfq; inb $0x21, %%al; 1:"
+		: "=r"(rip)
+		:
+		: "rax", "memory", "cc");
 	check(nr_debug == 3 && debug_rip == rip, "#DB behind IN");
-	__asm__ volatile("lea 1f(%%rip), %0; pushfq; orq $0x100, (%%rsp); popfq; mov (%1), %%eax; 1:"
-			 : "=&r"(rip) : "r"(IOAPIC_BASE) : "rax", "memory", "cc");
+	__asm__ volatile(
+		"lea 1f(%%rip), %0; pushfq; orq $0x100, (%%rsp); popfq; mov (%1), %%eax; 1:"
+		: "=&r"(rip)
+		: "r"(IOAPIC_BASE)
+		: "rax", "memory", "cc");
 	check(nr_debug == 4 && debug_rip == rip, "#DB behind an emulated MOV");
 	handler_set(1, NULL);
 }

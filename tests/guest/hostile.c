@@ -20,8 +20,9 @@ static bool is_spared(u32 port)
 	return port == 0xf4 || port == 0x64 || port == 0x92 || port == 0xcf9 || port == 0x8900 ||
 	       (port >= 0x3f1 && port <= 0x3ff) || (port >= 0x600 && port <= 0x607) ||
 	       (port >= 0xcf6 && port <= 0xcff) || (port >= 0x5fd && port < 0x600) ||
-	       (port >= 0xf1 && port < 0xf4) || port == 0x61 || port == 0x8f || (port >= 0x89 && port < 0x93) ||
-	       (port >= 0x61 && port < 0x65) || (port >= 0x88fd && port <= 0x8903) || port == 0xe4;
+	       (port >= 0xf1 && port < 0xf4) || port == 0x61 || port == 0x8f ||
+	       (port >= 0x89 && port < 0x93) || (port >= 0x61 && port < 0x65) ||
+	       (port >= 0x88fd && port <= 0x8903) || port == 0xe4;
 }
 
 static void ports(void)

@@ -11,7 +11,10 @@ static u8 buffer[8192] __attribute__((aligned(4096)));
 static void outs(const void *from, u64 count, bool down)
 {
 	if (down)
-		__asm__ volatile("std; rep outsb; cld" : "+S"(from), "+c"(count) : "d"(SCRATCH) : "memory");
+		__asm__ volatile("std; rep outsb; cld"
+				 : "+S"(from), "+c"(count)
+				 : "d"(SCRATCH)
+				 : "memory");
 	else
 		__asm__ volatile("rep outsb" : "+S"(from), "+c"(count) : "d"(SCRATCH) : "memory");
 	check(count == 0, "REP OUTSB finishes");

@@ -157,7 +157,8 @@ static void ioapic_lines(void)
 	out32(0x200b, 1);
 	sti_nop_cli();
 	sti_nop_cli();
-	check(nr_interrupts[0x70] == 4, "a level interrupts until it falls: %llu", nr_interrupts[0x70]);
+	check(nr_interrupts[0x70] == 4, "a level interrupts until it falls: %llu",
+	      nr_interrupts[0x70]);
 	check(!(ioapic_read(0x26) & 0x4000), "remote IRR is clear after the last EOI");
 	ioapic_route(11, 0x10000);
 }

@@ -39,7 +39,10 @@ static void moves(void)
 #define MODIFY(insn, start, operand, result)                                                       \
 	do {                                                                                       \
 		*dev = (start);                                                                    \
-		__asm__ volatile(insn " %0, (%1)" : : "r"((u64)(operand)), "r"(DEV) : "memory", "cc"); \
+		__asm__ volatile(insn " %0, (%1)"                                                  \
+				 :                                                                 \
+				 : "r"((u64)(operand)), "r"(DEV)                                   \
+				 : "memory", "cc");                                                \
 		check(*dev == (u64)(result), insn);                                                \
 	} while (0)
 
@@ -78,7 +81,10 @@ static void stacks_and_strings(void)
 	static u64 copy[8];
 	u64 count = 8, to = DEV, from = DEV, r;
 
-	__asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(0x5a5a5a5a5a5a5a5aull) : "memory");
+	__asm__ volatile("rep stosq"
+			 : "+D"(to), "+c"(count)
+			 : "a"(0x5a5a5a5a5a5a5a5aull)
+			 : "memory");
 	check(dev[0] == 0x5a5a5a5a5a5a5a5a && dev[7] == dev[0], "REP STOS");
 	to = (u64)copy;
 	count = 8;

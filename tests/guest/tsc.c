@@ -44,7 +44,8 @@ void guest_main(void)
 	check(back == 0, "never back on one CPU");
 	check(cpu_start(1, other), "the other CPU starts");
 	exchange(0);
-	check(wait_for(&done, 1) && nr_backwards == 0, "never back over two CPUs: %llu", nr_backwards);
+	check(wait_for(&done, 1) && nr_backwards == 0, "never back over two CPUs: %llu",
+	      nr_backwards);
 	wrmsr(0x10, 1000000000000);
 	last = rdtsc();
 	check(last >= 1000000000000 && last < 1000000000000 + 1000000000, "the TSC can be written");

@@ -4,7 +4,8 @@
 
 const char guest_name[] = "xsave";
 
-static u64 in[4] = { 0x0123456789abcdef, 0x1122334455667788, 0xdeadbeefcafef00d, 0x5555aaaa5555aaaa };
+static u64 in[4] = { 0x0123456789abcdef, 0x1122334455667788, 0xdeadbeefcafef00d,
+		     0x5555aaaa5555aaaa };
 
 static u32 xsetbv_fault(u32 index, u64 value)
 {
@@ -63,7 +64,8 @@ void guest_main(void)
 		check(xsetbv_fault(0, 5) == 13, "AVX needs SSE");
 		check(xsetbv_fault(0, BIT(63) | 1) == 13, "XCR0 refuses what is reserved");
 		check(xsetbv_fault(1, 1) == 13, "there is no XCR1 to write");
-		check(cpuid(0xd, 0).b == (has_avx ? 832u : 576u), "CPUID knows the size: %u", cpuid(0xd, 0).b);
+		check(cpuid(0xd, 0).b == (has_avx ? 832u : 576u), "CPUID knows the size: %u",
+		      cpuid(0xd, 0).b);
 	}
 	survives("CPUID", exit_cpuid, has_avx);
 	survives("I/O", exit_io, has_avx);

@@ -301,7 +301,8 @@ static void assert_bad_memory(const char *value, const char *message)
 
 static void test_memory(void **state)
 {
-	static const char form[] = "must be a whole number with K, M or G in quotes, as in \"256M\"";
+	static const char form[] =
+		"must be a whole number with K, M or G in quotes, as in \"256M\"";
 
 	(void)state;
 	assert_bad_memory("256", form);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: core/emul/decode.c core/emul/operand.c core/emul/alu.c core/emul/string.c core/emul/exec.c */
+/* LINK: core/emul/decode.c core/emul/operand.c core/emul/alu.c */
+/* LINK: core/emul/string.c core/emul/exec.c */
 /* LIBS: -lZydis -lZycore */
 /*
  * The decoder against Zydis as an oracle: every opcode with every ModRM byte under a set of
@@ -143,7 +144,8 @@ static bool is_same_mem(const struct emul_insn *d, const struct emul_operand *e,
 
 	if (is_r13d_defect(d, z))
 		return true;
-	return is_same_base(m->base, (int)z->mem.base) && is_same_base(m->index, (int)z->mem.index) &&
+	return is_same_base(m->base, (int)z->mem.base) &&
+	       is_same_base(m->index, (int)z->mem.index) &&
 	       (m->index == EMUL_NO_REG || z->mem.scale == m->scale || d->addrsize == 2) &&
 	       is_same_disp(d, z) &&
 	       (!is_seg_used || (int)z->mem.segment == ZYDIS_REGISTER_ES + m->seg) &&

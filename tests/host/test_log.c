@@ -182,8 +182,8 @@ static void lines_of_several_cpus_stay_whole(void **state)
 	log_hooks_set(&(struct log_hooks){ .time_us = fake_time, .cpu = fake_cpu });
 	output_len = 0;
 	for (i = 0; i < 3; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, writer, (void *)(size_t)names[i]),
-				 0);
+		assert_int_equal(
+			pthread_create(&threads[i], NULL, writer, (void *)(size_t)names[i]), 0);
 	for (i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
 	for (line = strtok_r(output, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {

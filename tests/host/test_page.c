@@ -157,7 +157,8 @@ static void contiguous_pieces(void **state)
 	assert_true(is_zero(low, 2 * PAGE_SIZE));
 	assert_ptr_equal(large, BASE + MiB(2));
 	assert_int_equal(large[12345], 0xa5); /* not zeroed unless asked for */
-	assert_null(page_alloc_contig(MiB(8), PAGE_SIZE, false)); /* no run of that length is left */
+	assert_null(
+		page_alloc_contig(MiB(8), PAGE_SIZE, false)); /* no run of that length is left */
 	assert_null(page_alloc_contig(0, PAGE_SIZE, false));
 	assert_null(page_alloc_contig(PAGE_SIZE, GiB(1), false));
 	page_free_contig(large + MiB(1), MiB(1)); /* a part of it */

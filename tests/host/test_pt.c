@@ -503,7 +503,9 @@ static void model_step(struct pt *pt, struct model *m, u64 base)
 	if (rand() % 2)
 		count = MIN(count, 16u);
 	for (i = first; i < first + count; i++) {
-		u64 new_pa = what == 0 ? pa + (i - first) * PAGE_SIZE + 1 : what == 1 ? 0 : m->pa[i];
+		u64 new_pa = what == 0	 ? pa + (i - first) * PAGE_SIZE + 1
+			     : what == 1 ? 0
+					 : m->pa[i];
 
 		if (m->pa[i] && (new_pa != m->pa[i] || (what != 1 && m->attr[i] != attr)))
 			changes = true;

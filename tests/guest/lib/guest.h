@@ -2,7 +2,8 @@
 /*
  * The library of the test guests: small programs that run alone on a VM, check what they see and
  * say so on the first serial port, one line per case, then end the VM by the test device's exit
- * port with 0 if all went well. One flat address space, no interrupts but those that a test asks for.
+ * port with 0 if all went well. One flat address space, no interrupts but those that a test asks
+ * for.
  */
 #ifndef TESTS_GUEST_LIB_GUEST_H
 #define TESTS_GUEST_LIB_GUEST_H
@@ -32,8 +33,14 @@ void guest_exit(u32 code) __attribute__((noreturn));
 
 /* --- instructions --- */
 static inline void out8(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void out16(u16 port, u16 v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void out32(u16 port, u32 v) { __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port)); }
+static inline void out16(u16 port, u16 v)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void out32(u16 port, u32 v)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+}
 static inline u8 in8(u16 port)
 {
 	u8 v;
@@ -58,7 +65,9 @@ struct cpuid {
 static inline struct cpuid cpuid(u32 leaf, u32 sub)
 {
 	struct cpuid r;
-	__asm__ volatile("cpuid" : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d) : "a"(leaf), "c"(sub));
+	__asm__ volatile("cpuid"
+			 : "=a"(r.a), "=b"(r.b), "=c"(r.c), "=d"(r.d)
+			 : "a"(leaf), "c"(sub));
 	return r;
 }
 static inline u64 rdtsc(void)
