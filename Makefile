@@ -30,7 +30,7 @@ CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/
 BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
 	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
-.PHONY: all guests image run run-svm run-vmx test check bench setup emulators guest clean help
+.PHONY: all guests image run run-svm run-vmx test test-long check bench setup emulators guest clean help
 all: build/BOOTX64.EFI
 
 help:
@@ -41,6 +41,7 @@ help:
 	@echo 'make run-vmx  boot it in Bochs on an emulated CPU with VMX'
 	@echo 'make check    layers, shape, host tests and static analysis: the gate of a commit'
 	@echo 'make test     all tests'
+	@echo 'make test-long  all tests, then the fuzzers'
 	@echo 'make bench    cost of exits in instructions: a table, and build/bench.tsv'
 	@echo 'make clean    remove what was built, keep what was fetched'
 	@echo 'V=1 shows the commands. What is missing is installed or fetched first.'
@@ -170,6 +171,11 @@ TEST_NEEDS := guests setup build/gen/core/load/dsdt.h
 
 test: $(TEST_NEEDS) $(GENERATED) image emulators
 	@python3 tests/run_all.py $(CHECKS) 'python3 tests/run_e2e.py'
+
+# Slow extras: fuzzers, which need clang.
+test-long: test
+	@scripts/install-packages clang libclang-rt-14-dev
+	@python3 tests/run_all.py 'python3 tests/run_fuzz.py 300'
 
 bench: guests build/BOOTX64.EFI emulators
 	@python3 tests/bench/bench.py

@@ -123,4 +123,46 @@ def linux_reboot():
         check(session.ended() == 0, "QEMU did not end by a power-off")
 
 
-TESTS = [linux_vmx, linux_svm, linux_usb, linux_reboot]
+TWO_VMS = CONFIG.replace("cpus = 2", "cpus = 1") + """
+[[vm]]
+name = "crash"
+cpus = 1
+memory = "64M"
+kernel = "crash.elf"
+testdev = true
+on_crash = "end"
+"""
+
+
+def beside_a_crash(start):
+    """One VM is killed for what it does; the other one does not notice."""
+    files = {**FILES, "crash.elf": "build/guests/crash.elf"}
+    image = image_make(f"build/e2e/beside-{start.__name__}.img", TWO_VMS, files)
+    with start(f"linux-beside-crash-{start.__name__}", image) as session:
+        session.expect(r"crash: vCPU 0: killed: cannot emulate")
+        session.expect(r"crash: over")
+        session.expect("SHELL-READY", never=r"Kernel panic|PANIC|assertion failed|linux.*killed")
+        session.expect("# ")
+        check(session.shell("nproc").strip() == "1", "not one CPU")
+        session.send("\x1d")
+        session.expect("lamina> ")
+        session.send("vm 1\n")
+        session.expect(r"GUEST crash begins")
+        session.send("\x1d")
+        session.expect("lamina> ")
+        session.send("vm 0\n")
+        check(session.shell("echo here-$((6*7))").strip() == "here-42", "no way back to VM 0")
+        poweroff_check(session)
+        session.ended()
+
+
+def linux_beside_crash_qemu():
+    beside_a_crash(qemu)
+
+
+def linux_beside_crash_bochs():
+    beside_a_crash(bochs)
+
+
+TESTS = [linux_vmx, linux_svm, linux_beside_crash_bochs, linux_beside_crash_qemu, linux_usb,
+         linux_reboot]

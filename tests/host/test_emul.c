@@ -4,7 +4,7 @@
  * The emulator's protocol with its callbacks: what is called, in which order and width, and that
  * any result but success leaves the guest as it was. Then segmentation, modes and privileges.
  */
-#include "emul_fixture.h"
+#include "tests/host/emul_fixture.h"
 
 enum { DE = 0, UD = 6, SS = 12, GP = 13 };
 
