@@ -34,27 +34,57 @@ void vm_all_over_set(void (*fn)(void))
 	all_over = fn;
 }
 
-static enum err slots_add(struct vm *vm, u64 gpa, u64 end, const void *ram)
+/* The first large page: RAM on both sides of the hole that a PC has there. */
+#define LOW_BYTES MiB(2)
+
+static enum err slot_add(struct vm *vm, u64 gpa, u64 end, const void *ram)
 {
 	return memslot_add(&vm->slots, (gpa_t){ gpa }, end - gpa, va_to_pa(ram));
 }
 
-/* RAM is contiguous on both sides of the hole below 4 GiB, so that large pages fit. */
-static enum err memory_create(struct vm *vm, const struct ram_layout *ram)
+static enum err low_ram_create(struct vm *vm)
 {
-	u8 *low = page_alloc_contig(ram->below_4g_bytes, MiB(2), true);
-	u8 *high = NULL;
+	u8 *ram = page_alloc_contig(LOW_BYTES, LOW_BYTES, true);
 	enum err e;
 
-	if (ram->above_4g_bytes)
-		high = page_alloc_contig(ram->above_4g_bytes, MiB(2), true);
-	if (!low || (ram->above_4g_bytes && !high))
+	if (!ram)
 		return ERR_NOMEM;
-	e = slots_add(vm, 0, GPA_EBDA_END, low);
+	e = slot_add(vm, 0, GPA_EBDA_END, ram);
+	return e ? e : slot_add(vm, GPA_ROM_BASE, LOW_BYTES, ram + GPA_ROM_BASE);
+}
+
+/* RAM from `gpa` to `end` in as few pieces as the host's free memory allows. */
+static enum err ram_create(struct vm *vm, u64 gpa, u64 end)
+{
+	u64 piece = end - gpa;
+
+	while (gpa < end) {
+		void *ram = page_alloc_contig(MIN(piece, end - gpa), LOW_BYTES, true);
+		u64 size_bytes = MIN(piece, end - gpa);
+		enum err e = ERR_NONE;
+
+		if (ram)
+			e = slot_add(vm, gpa, gpa + size_bytes, ram);
+		else if (piece <= LOW_BYTES)
+			e = ERR_NOMEM;
+		if (e)
+			return e;
+		if (ram)
+			gpa += size_bytes;
+		else
+			piece = ALIGN_UP(piece / 2, LOW_BYTES);
+	}
+	return ERR_NONE;
+}
+
+static enum err memory_create(struct vm *vm, const struct ram_layout *ram)
+{
+	enum err e = low_ram_create(vm);
+
 	if (!e)
-		e = slots_add(vm, GPA_ROM_BASE, ram->below_4g_bytes, low + GPA_ROM_BASE);
-	if (!e && high)
-		e = slots_add(vm, GPA_ABOVE_4G, GPA_ABOVE_4G + ram->above_4g_bytes, high);
+		e = ram_create(vm, LOW_BYTES, ram->below_4g_bytes);
+	if (!e)
+		e = ram_create(vm, GPA_ABOVE_4G, GPA_ABOVE_4G + ram->above_4g_bytes);
 	return e;
 }
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 OUT = Path("build/fuzz")
-FLAGS = "-std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I. -Ibuild"
+FLAGS = ("-std=gnu17 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all "
+         "-I. -Ibuild")
 
 
 def fuzz(source, seconds):

@@ -267,7 +267,10 @@ static enum emul_result exec_xadd(struct emul_ctx *ctx)
 	return target->kind == EMUL_OPND_MEM ? EMUL_OK : opnd_write(ctx, target, sum);
 }
 
-/* The destination is written in any case: SDM "CMPXCHG", on the locked bus cycle. */
+/*
+ * Memory is written in any case: SDM "CMPXCHG", on the locked bus cycle. A register that differs is
+ * not: it would lose its upper half.
+ */
 static enum emul_result exec_cmpxchg(struct emul_ctx *ctx)
 {
 	const struct emul_insn *d = &ctx->insn;
@@ -279,7 +282,8 @@ static enum emul_result exec_cmpxchg(struct emul_ctx *ctx)
 	EMUL_TRY(opnd_read_rmw(ctx, target, &old));
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &value));
 	alu_binary(EMUL_OP_CMP, expect, old, target->size, &flags);
-	EMUL_TRY(opnd_commit(ctx, target, old, old == expect ? value : old));
+	if (old == expect || target->kind == EMUL_OPND_MEM)
+		EMUL_TRY(opnd_commit(ctx, target, old, old == expect ? value : old));
 	if (old != expect)
 		reg_write(ctx, REG_AX, target->size, old);
 	ctx->rflags = flags;

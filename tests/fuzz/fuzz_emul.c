@@ -2,8 +2,8 @@
 /* LINK: core/emul/decode.c core/emul/operand.c core/emul/alu.c */
 /* LINK: core/emul/string.c core/emul/exec.c */
 /*
- * Any bytes as an instruction, in any mode, on any registers: the emulator must end, ask for sane
- * widths only, and leave the registers alone unless it says that it is done.
+ * Any bytes as an instruction of a guest in any state: the emulator must end, call back with the
+ * widths that emul.h promises, and leave the guest alone if it did not succeed.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -12,141 +12,185 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static u8 memory[256];
+static const uint8_t *input;
+static size_t input_left;
+static unsigned nr_calls;
+static unsigned nr_stores;
 
-static void require(bool is_true)
+static void require(int is_true)
 {
 	if (!is_true)
 		abort();
 }
 
-/* Some addresses fault, some want a retry, the rest are memory. */
-static enum emul_result place(u64 linear, struct emul_fault *fault)
+/* The next bytes of the input; zeroes behind its end. */
+static void take(void *to, size_t len_bytes)
 {
-	if ((linear & 0xf000) == 0x3000) {
-		*fault = (struct emul_fault){ .vector = 14, .has_err = true, .cr2 = linear };
-		return EMUL_FAULT;
-	}
-	return (linear & 0xf000) == 0x5000 ? EMUL_RETRY : EMUL_OK;
+	size_t n = MIN(len_bytes, input_left);
+
+	memset(to, 0, len_bytes);
+	memcpy(to, input, n);
+	input += n;
+	input_left -= n;
 }
 
-static bool is_width(unsigned n)
+static u64 take_u64(void)
 {
-	return n == 1 || n == 2 || n == 4 || n == 8 || n == 16;
+	u64 value;
+
+	take(&value, sizeof(value));
+	return value;
 }
 
-static enum emul_result on_read(void *env, u64 linear, void *buf, unsigned n,
-				enum emul_access access, struct emul_fault *fault)
+/* One callback in eight or so does not succeed. */
+static enum emul_result answer(struct emul_fault *fault)
 {
-	(void)env;
-	require(is_width(n) && (access == EMUL_READ || access == EMUL_RMW));
-	for (unsigned i = 0; i < n; i++)
-		((u8 *)buf)[i] = memory[(linear + i) & 0xff];
-	return place(linear, fault);
+	u8 byte;
+
+	take(&byte, 1);
+	nr_calls++;
+	*fault = (struct emul_fault){ .vector = 14, .has_err = true };
+	return (byte & 0xe0) == 0xe0 ? byte % 4 : EMUL_OK;
 }
 
-static enum emul_result on_write(void *env, u64 linear, const void *buf, unsigned n,
+static void check_width(const struct emul_ctx *ctx, u64 linear, unsigned len_bytes)
+{
+	require(len_bytes == 1 || len_bytes == 2 || len_bytes == 4 || len_bytes == 8 ||
+		(len_bytes == 16 && ctx->insn.op == EMUL_OP_CMPXCHG8B));
+	require(ctx->mode == EMUL_MODE_LONG || linear <= 0xffffffff);
+}
+
+static enum emul_result cb_fetch(void *env, u64 linear, void *buf, unsigned len_bytes,
 				 struct emul_fault *fault)
 {
-	enum emul_result r = place(linear, fault);
+	struct emul_ctx *ctx = env;
 
-	(void)env;
-	require(is_width(n));
-	for (unsigned i = 0; !r && i < n; i++)
-		memory[(linear + i) & 0xff] = ((const u8 *)buf)[i];
-	return r;
+	require(len_bytes >= 1 && ctx->nr_bytes + len_bytes <= EMUL_INSN_MAX);
+	require((linear & 4095) + len_bytes <= 4096);
+	take(buf, len_bytes);
+	return answer(fault);
 }
 
-static enum emul_result on_probe(void *env, u64 linear, unsigned n, struct emul_fault *fault)
+static enum emul_result cb_read(void *env, u64 linear, void *buf, unsigned len_bytes,
+				enum emul_access access, struct emul_fault *fault)
 {
-	(void)env;
-	require(n > 0);
-	return place(linear, fault);
+	check_width(env, linear, len_bytes);
+	require(access == EMUL_READ || access == EMUL_RMW);
+	take(buf, len_bytes);
+	return answer(fault);
 }
 
-static enum emul_result on_cmpxchg(void *env, u64 linear, const void *expect, const void *desired,
-				   unsigned n, struct emul_fault *fault)
+static enum emul_result cb_write(void *env, u64 linear, const void *buf, unsigned len_bytes,
+				 struct emul_fault *fault)
 {
-	(void)expect;
-	return on_write(env, linear, desired, n, fault);
+	u8 bytes[16];
+
+	check_width(env, linear, len_bytes);
+	memcpy(bytes, buf, len_bytes);
+	nr_stores++;
+	return answer(fault);
 }
 
-static enum emul_result on_port_check(void *env, u16 port, unsigned n, struct emul_fault *fault)
+static enum emul_result cb_probe(void *env, u64 linear, unsigned len_bytes,
+				 struct emul_fault *fault)
 {
-	(void)env;
-	(void)fault;
-	require(n == 1 || n == 2 || n == 4);
-	return port & 1 ? EMUL_RETRY : EMUL_OK;
+	check_width(env, linear, len_bytes);
+	return answer(fault);
 }
 
-static enum emul_result on_port_in(void *env, u16 port, unsigned n, u32 *value,
+static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, const void *desired,
+				   unsigned len_bytes, struct emul_fault *fault)
+{
+	u8 bytes[16];
+
+	memcpy(bytes, expect, len_bytes);
+	return cb_write(env, linear, desired, len_bytes, fault);
+}
+
+static enum emul_result cb_port_check(void *env, u16 port, unsigned width_bytes,
+				      struct emul_fault *fault)
+{
+	const struct emul_ctx *ctx = env;
+
+	(void)port;
+	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
+	require(ctx->mode != EMUL_MODE_REAL);
+	return answer(fault);
+}
+
+static enum emul_result cb_port_in(void *env, u16 port, unsigned width_bytes, u32 *value,
 				   struct emul_fault *fault)
 {
-	(void)env;
-	(void)fault;
-	require(n == 1 || n == 2 || n == 4);
-	*value = port;
-	return EMUL_OK;
+	(void)env, (void)port;
+	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
+	take(value, width_bytes);
+	return answer(fault);
 }
 
-static enum emul_result on_port_out(void *env, u16 port, unsigned n, u32 value,
+static enum emul_result cb_port_out(void *env, u16 port, unsigned width_bytes, u32 value,
 				    struct emul_fault *fault)
 {
-	(void)env;
-	(void)port;
-	(void)value;
-	(void)fault;
-	require(n == 1 || n == 2 || n == 4);
-	return EMUL_OK;
+	(void)env, (void)port;
+	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
+	require(width_bytes == 4 || value >> 8 * width_bytes == 0);
+	return answer(fault);
 }
 
 static const struct emul_callbacks callbacks = {
-	.read = on_read,
-	.write = on_write,
-	.probe = on_probe,
-	.cmpxchg = on_cmpxchg,
-	.port_check = on_port_check,
-	.port_in = on_port_in,
-	.port_out = on_port_out,
+	.fetch = cb_fetch, .read = cb_read, .write = cb_write, .probe = cb_probe,
+	.cmpxchg = cb_cmpxchg, .port_check = cb_port_check, .port_in = cb_port_in,
+	.port_out = cb_port_out,
 };
 
-/* The state that the input's first bytes choose. */
-static void state_make(struct emul_ctx *ctx, u64 *regs, const u8 *seed)
+/* Every mode and privilege; segments flat or anything. */
+static void make_ctx(struct emul_ctx *ctx, u64 *regs)
 {
-	bool is_long = seed[0] & 1, is_pe = is_long || (seed[0] & 2);
+	u8 kind, how;
 
-	*ctx = (struct emul_ctx){ .cb = &callbacks, .regs = regs, .rip = 0x1000 };
-	ctx->rflags = 2 | (seed[0] & 4 ? BIT(10) : 0) | (is_pe && (seed[0] & 8) ? BIT(17) : 0);
-	ctx->cr0 = is_pe;
-	ctx->efer = is_long ? BIT(8) | BIT(10) : 0;
-	ctx->cpl = is_pe && (seed[0] & 0x10) ? 3 : 0;
+	take(&kind, 1);
+	take(&how, 1);
+	*ctx = (struct emul_ctx){ .cb = &callbacks, .env = ctx, .regs = regs };
+	take(ctx->bytes, sizeof(ctx->bytes));
+	ctx->nr_bytes = how % 16;
+	ctx->cpl = how >> 4 & 3;
+	ctx->is_amd = how >> 6 & 1;
+	ctx->cr0 = kind & 1;
+	ctx->efer = kind & 2 ? BIT(10) : 0;
+	ctx->cr4 = kind & 4 ? BIT(12) : 0;
 	for (unsigned i = 0; i < EMUL_NR_SEGS; i++)
-		ctx->seg[i] = (struct emul_seg){ .limit = seed[0] & 0x20 ? 0xffff : ~0u,
-						 .ar = 0x93 | (seed[0] & 0x40 ? EMUL_AR_DB : 0) };
-	ctx->seg[EMUL_CS].ar |= EMUL_AR_CODE | (is_long && !(seed[0] & 0x80) ? EMUL_AR_L : 0);
+		ctx->seg[i] = (struct emul_seg){ .limit = 0xffffffff, .ar = 0x93 };
+	ctx->seg[EMUL_CS].ar = 0x9b | (kind & 8 ? EMUL_AR_L : 0) | (kind & 16 ? EMUL_AR_DB : 0);
+	ctx->seg[EMUL_SS].ar |= kind & 32 ? EMUL_AR_DB : 0;
+	ctx->rflags = take_u64();
+	ctx->rip = kind & 8 ? take_u64() : (u32)take_u64();
 	for (unsigned i = 0; i < 16; i++)
-		regs[i] = (u64)seed[1 + i % 7] << (i * 3 % 40) | seed[i % 8];
-	regs[1] &= 0xff;
+		regs[i] = kind & 64 ? take_u64() : i << 8;
+	if (how & 128)
+		for (unsigned i = 0; i < EMUL_NR_SEGS; i++)
+			take(&ctx->seg[i], sizeof(ctx->seg[i]));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	u64 regs[16], before[16];
+	u64 regs[16], before[16], rflags, rip;
 	struct emul_ctx ctx;
 	enum emul_result r;
-	u64 rip;
 
-	if (size < 9)
-		return 0;
-	state_make(&ctx, regs, data);
-	ctx.nr_bytes = (u8)MIN(size - 8, (size_t)EMUL_INSN_MAX);
-	memcpy(ctx.bytes, data + 8, ctx.nr_bytes);
+	input = data;
+	input_left = size;
+	nr_calls = nr_stores = 0;
+	make_ctx(&ctx, regs);
 	memcpy(before, regs, sizeof(regs));
+	rflags = ctx.rflags;
 	rip = ctx.rip;
 	r = emul_step(&ctx);
-	require(r == EMUL_OK || r == EMUL_FAULT || r == EMUL_UNSUPPORTED || r == EMUL_RETRY);
-	/* A repeated instruction keeps what it has done; nothing else may show. */
-	if (r != EMUL_OK)
-		require(ctx.rip == rip && (ctx.insn.rep || !memcmp(before, regs, sizeof(regs))));
+	require(r <= EMUL_RETRY && ctx.nr_bytes <= EMUL_INSN_MAX);
+	require(ctx.insn.len <= EMUL_INSN_MAX && ctx.insn.op < EMUL_NR_OPS);
+	require(nr_calls <= 4 * EMUL_REP_MAX + EMUL_INSN_MAX);
+	require(nr_stores <= 1 || ctx.insn.rep);
+	if (r == EMUL_OK)
+		return 0;
+	require(ctx.rip == rip && ctx.rflags == rflags);
+	require(ctx.insn.rep || memcmp(regs, before, sizeof(regs)) == 0);
 	return 0;
 }

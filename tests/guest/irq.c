@@ -112,11 +112,12 @@ static void self_ipis(void)
 	apic_write(0x80, 0);
 }
 
-static volatile u64 nr_nmis_inside;
+static volatile u64 nr_nmis_inside, nmi_rip[2];
 
 static void on_nmi(struct frame *f)
 {
-	(void)f;
+	if (nr_interrupts[2] <= 2)
+		nmi_rip[nr_interrupts[2] - 1] = f->rip;
 	if (nr_interrupts[2] == 1) {
 		apic_icr(0, 0x4400); /* another, and a third that merges with it */
 		apic_icr(0, 0x4400);
@@ -132,6 +133,7 @@ static void nmis(void)
 	wait_ticks(1000000);
 	check(nr_nmis_inside == 1, "an NMI blocks NMIs until IRET");
 	check(nr_interrupts[2] == 2, "two that wait merge into one: %llu", nr_interrupts[2]);
+	check(nmi_rip[0] == nmi_rip[1], "which comes right behind the IRET");
 }
 
 /* A line that stays high interrupts again after every EOI, until its device lets go. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: core/emul/decode.c core/emul/operand.c core/emul/alu.c core/emul/string.c core/emul/exec.c */
+/* LINK: core/emul/decode.c core/emul/operand.c core/emul/alu.c */
+/* LINK: core/emul/string.c core/emul/exec.c */
 /* Segmentation, operand and address sizes, stacks and branches in every mode. */
 #include "tests/host/emul_fixture.h"
 
