@@ -158,9 +158,12 @@ build/guests/%.pvh: tests/guest/%.c $(GUEST_LIB) | setup
 guests: $(GUESTS) build/guests/cpuid.pvh
 
 CHECKS := 'python3 tests/check/layers.py' 'python3 tests/check/shape.py' \
-	'scripts/analyze $(CORE_FLAGS)' 'python3 tests/run_host.py'
+	'python3 tests/check/image.py' 'scripts/analyze' 'python3 tests/run_host.py'
 
-check: setup $(GENERATED) build/compile_commands.json
+check test: export CORE_FLAGS := $(CORE_FLAGS)
+check test: export BOOT_FLAGS := $(BOOT_FLAGS)
+
+check: setup $(GENERATED) build/compile_commands.json build/lamina.elf
 	@python3 tests/run_all.py $(CHECKS)
 
 build/compile_commands.json: Makefile scripts/compile-commands $(CORE_C) $(BOOT_C)

@@ -506,16 +506,10 @@ static bool read_all(struct reader *r)
 bool config_parse(const char *text, size_t size_bytes, struct lamina_config *out,
 		  struct toml_error *error)
 {
-	struct reader r;
+	struct reader r = { .out = out, .table = "" };
 
 	__builtin_memset(out, 0, sizeof(*out));
 	out->log_level = CONFIG_LOG_INFO;
 	out->escape = ']' & 0x1f;
-	r.out = out;
-	r.vm = NULL;
-	r.keys = NULL;
-	r.table = "";
-	r.table_line = 0;
-	r.lamina_line = 0;
 	return toml_open(&r.toml, text, size_bytes, error) && read_all(&r);
 }

@@ -49,7 +49,7 @@ _Static_assert(sizeof(struct elf_section) == 64, "Elf64_Shdr layout");
 
 static UINT64 payload_bytes(void)
 {
-	return (UINT64)(payload_end - payload_start);
+	return (UINTN)payload_end - (UINTN)payload_start;
 }
 
 static BOOLEAN in_payload(UINT64 offset, UINT64 bytes)

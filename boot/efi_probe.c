@@ -98,7 +98,7 @@ static BOOLEAN entropy_from_firmware(struct bootinfo *info)
 
 __attribute__((target("rdrnd"))) static BOOLEAN rdrand(UINT64 *value)
 {
-	unsigned long long v;
+	unsigned long long v = 0;
 
 	for (UINTN i = 0; i < RDRAND_TRIES; i++) {
 		if (__builtin_ia32_rdrand64_step(&v)) {

@@ -41,7 +41,8 @@ def guest_test(name, emulator, row):
         config = CONFIG.format(name=name, cpus=row.get("cpus", 1), kernel=name + ".elf")
         image = image_make(f"build/e2e/{label}.img", config,
                            {name + ".elf": f"build/guests/{name}.elf"})
-        with EMULATORS[emulator](label, image) as session:
+        # As many CPUs as the guest has: Bochs is itself again with one.
+        with EMULATORS[emulator](label, image, cpus=row.get("cpus", 1)) as session:
             guest_check(session, name, row.get("starts", 1))
     test.__name__ = f"guest_{name}_{emulator}"
     return test
