@@ -54,7 +54,9 @@ static bool is_same(const struct state *x, const struct state *y, u64 mask)
 
 static void state_start(struct state *s, u64 c, bool fill_zero)
 {
-	*s = (struct state){ noise(), c ? c : noise(), noise(), noise(), 0, noise() & 0x8d5, { 0 } };
+	*s =
+		(struct state){ noise(), c ? c : noise(), noise(), noise(),
+				0,	 noise() & 0x8d5, { 0 } };
 	for (u32 i = 0; i < WORDS; i++)
 		s->mem[i] = fill_zero ? 0 : noise();
 }
@@ -389,7 +391,8 @@ static void rights(void)
 	check(fault == 14 && fault_error == 3 && read_cr2() == VA, "read-only: %x %llx", fault,
 	      fault_error);
 	fault = FAULT_OF("lock orl $0, 4(%0)", : : "r"(VA) : "memory");
-	check(fault == 14 && fault_error == 3 && read_cr2() == VA + 4, "a modify counts as a write");
+	check(fault == 14 && fault_error == 3 && read_cr2() == VA + 4,
+	      "a modify counts as a write");
 	check(*(volatile u32 *)DEV == 7, "and the device has not seen them");
 	write_cr0(read_cr0() & ~BIT(16));
 	*(volatile u32 *)VA = 11;
@@ -413,7 +416,9 @@ static void rights(void)
 /* An instruction that lies on two pages, and one that was written just before. */
 static void fetches(void)
 {
-	static const u8 insns[] = { 0x48, 0x8b, 0x87, 0x28, 0, 0, 0, 0xc3 }; /* mov 40(%rdi), %rax */
+	static const u8 insns[] = {
+		0x48, 0x8b, 0x87, 0x28, 0, 0, 0, 0xc3
+	}; /* mov 40(%rdi), %rax */
 	volatile u8 *code = (volatile u8 *)(VA + 0x1ffd);
 	bool good = true;
 	u64 r;
