@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC UINT64_C(0x6f666e69746f6f62) /* "bootinfo" in memory order */
-#define BOOTINFO_VERSION 1
+#define BOOTINFO_VERSION 2
 
 /* Start of the direct map of RAM: virtual = physical + DIRECT_MAP_BASE. */
 #define DIRECT_MAP_BASE UINT64_C(0xffff888000000000)
@@ -136,6 +136,8 @@ _Static_assert(sizeof(struct boot_file) == 144, "boot_file layout");
 enum config_on_end { CONFIG_ON_END_POWEROFF, CONFIG_ON_END_RESET, CONFIG_ON_END_STAY };
 /* What happens to a VM that asked for a reset (also by a triple fault), or that was killed. */
 enum config_restart { CONFIG_RESTART, CONFIG_END };
+/* At most this much of the hardware's help for local APICs. */
+enum config_lapic { CONFIG_LAPIC_AUTO, CONFIG_LAPIC_SOFTWARE, CONFIG_LAPIC_TPR };
 enum config_log_level {
 	CONFIG_LOG_ERROR,
 	CONFIG_LOG_WARN,
@@ -154,7 +156,7 @@ struct vm_config {
 	uint32_t nr_modules;
 	uint32_t cpus_line; /* lines of the configuration, for messages */
 	uint32_t memory_line;
-	uint32_t reserved;
+	uint32_t lapic; /* enum config_lapic: hardware that the local APICs use */
 	char cmdline[BOOT_MAX_CMDLINE];
 	struct boot_file kernel;
 	struct boot_file modules[BOOT_MAX_MODULES]; /* the initrd is modules[0] */

@@ -47,6 +47,7 @@ static const struct key vm_keys[] = {
 	{ "modules", KEY_MODULES, 0, NULL, false },
 	{ "cmdline", KEY_CMDLINE, 0, NULL, false },
 	{ "testdev", KEY_FLAG, VM(testdev), NULL, false },
+	{ "lapic", KEY_CHOICE, VM(lapic), "auto|software|tpr", false },
 	{ "on_reset", KEY_CHOICE, VM(on_reset), "restart|end", false },
 	{ "on_crash", KEY_CHOICE, VM(on_crash), "restart|end", false },
 	{ NULL, 0, 0, NULL, false },

@@ -137,6 +137,12 @@ static bool irq_pending(struct vcpu *v)
 	return lapic_pending(v) >= 0 || extint_pending(v);
 }
 
+/* An interrupt that has to be injected: the local APIC's are not while the hardware delivers. */
+static bool injection_pending(struct vcpu *v)
+{
+	return (!v->hot->apic_live && lapic_pending(v) >= 0) || extint_pending(v);
+}
+
 /* Take the interrupt that the guest would now acknowledge: PIC through LINT0 first, as ExtINT. */
 static int irq_take(struct vcpu *v)
 {
@@ -151,7 +157,7 @@ static int irq_take(struct vcpu *v)
 		if (vector >= 0)
 			return vector;
 	}
-	vector = lapic_pending(v);
+	vector = v->hot->apic_live ? -1 : lapic_pending(v);
 	return vector < 0 ? vector : lapic_ack(v, (u8)vector);
 }
 
@@ -171,7 +177,7 @@ static bool inject_irq(struct vcpu *v, u32 blocking)
 	struct event e = { .is_valid = true, .type = EVENT_INTR };
 	int vector;
 
-	if (!irq_pending(v) || !is_irq_open(v, blocking))
+	if (!injection_pending(v) || !is_irq_open(v, blocking))
 		return false;
 	vector = irq_take(v);
 	if (vector < 0)
@@ -202,7 +208,9 @@ void event_deliver(struct vcpu *v)
 	} else if (!inject_nmi(v, blocking)) {
 		inject_irq(v, blocking);
 	}
-	hv_window(v, irq_pending(v), atomic_load_u32(&v->nmi_pending) != 0);
+	hv_window(v, injection_pending(v), atomic_load_u32(&v->nmi_pending) != 0);
+	if (v->vm->lapic_path != LAPIC_SOFTWARE)
+		hv_apic_enter(v);
 }
 
 bool event_wakes(struct vcpu *v)

@@ -41,6 +41,11 @@
 	X(EXIT_TASK_SWITCH, "task switch")                                                         \
 	X(EXIT_TRIPLE_FAULT, "triple fault")                                                       \
 	X(EXIT_INIT, "INIT signal")                                                                \
+	X(EXIT_APIC_WRITE, "APIC register written") /* info = offset; the page has the value */    \
+	X(EXIT_APIC_EOI, "level interrupt ended") /* vector */                                     \
+	X(EXIT_APIC_ACCESS, "APIC page") /* gpa, access: emulate the instruction */                \
+	X(EXIT_APIC_IPI, "IPI left to software") /* info = destination:ICR, is_sent */                \
+	X(EXIT_APIC_TPR, "task priority below threshold")                                          \
 	X(EXIT_ENTRY_FAILED, "VM entry failed") /* raw, info = qualification or error number */    \
 	X(EXIT_UNKNOWN, "unknown exit") /* raw */
 
@@ -67,6 +72,7 @@ struct exit {
 	bool is_string;
 	bool is_rep;
 	bool has_err;
+	bool is_sent; /* every target has the vector of the IPI in its IRR */
 	bool gva_valid;
 	u8 cr; /* control or debug register number */
 	u8 gpr; /* general register that takes part in a CR or DR access */

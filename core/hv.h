@@ -11,6 +11,7 @@
 #ifndef CORE_HV_H
 #define CORE_HV_H
 
+#include "core/dev/lapic_hw.h"
 #include "core/lib/err.h"
 #include "core/vcpu.h"
 
@@ -89,6 +90,23 @@ struct segment {
  * tsc_offset    Apply hot->tsc_offset.
  * tlb_flush     Drop this vCPU's guest-physical and combined translations before next entry.
  * dump          Log control structures, for reports.
+ *
+ * The local APIC's part, see core/dev/lapic_hw.h:
+ *
+ * apic_paths    Set of enum lapic_path that this CPU offers; bit LAPIC_SOFTWARE is always set.
+ * apic_vm_init  Tables for vm->lapic_path; its vCPUs exist. ERR_NOMEM.
+ * apic_vm_free  Undo apic_vm_init.
+ * apic_update   From the next entry on the hardware has `view` of the APIC; what it keeps outside
+ *               the register page (SVI, EOI-exit bitmap) is made anew from there.
+ * apic_post     Make `vector` pending without an exit if v is in the guest, wake it if it is parked.
+ *               Any CPU, any locks held.
+ * apic_notify   The second half of apic_post alone: the vector stands in IRR already.
+ * apic_sync     What others have posted is in the IRR of the page now.
+ * apic_enter    Last thing before entry: what the hardware must be told of IRR and TPR.
+ * apic_load     The vCPU has been loaded on this CPU, or goes on after apic_block().
+ * apic_unload   It is about to leave this CPU.
+ * apic_block    It is about to sleep, RUN_PARKED is visible: interrupts posted by the hardware must
+ *               wake it from now on. The caller looks at IRR and requests afterwards.
  */
 #define HV_OPS(X)                                                                                  \
 	X(enum err, probe, (void), ())                                                             \
@@ -117,7 +135,18 @@ struct segment {
 	X(void, msr_exits, (struct vm * vm, u32 msr, u32 exits), (vm, msr, exits))                 \
 	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
 	X(void, tlb_flush, (struct vcpu * v), (v))                                                 \
-	X(void, dump, (struct vcpu * v), (v))
+	X(void, dump, (struct vcpu * v), (v))                                                      \
+	X(u32, apic_paths, (void), ())                                                             \
+	X(enum err, apic_vm_init, (struct vm * vm), (vm))                                          \
+	X(void, apic_vm_free, (struct vm * vm), (vm))                                              \
+	X(void, apic_update, (struct vcpu * v, enum lapic_view view), (v, view))                   \
+	X(void, apic_post, (struct vcpu * v, u8 vector), (v, vector))                              \
+	X(void, apic_notify, (struct vcpu * v), (v))                                               \
+	X(void, apic_sync, (struct vcpu * v), (v))                                                 \
+	X(void, apic_enter, (struct vcpu * v), (v))                                                \
+	X(void, apic_load, (struct vcpu * v), (v))                                                 \
+	X(void, apic_unload, (struct vcpu * v), (v))                                               \
+	X(void, apic_block, (struct vcpu * v), (v))
 
 /* Set once by hv_select() at boot, before any other CPU runs; constant afterwards. */
 extern bool hv_is_vmx;

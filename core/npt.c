@@ -59,6 +59,20 @@ enum err npt_fault(struct vm *vm, gpa_t gpa)
 	return e;
 }
 
+enum err npt_map_page(struct vm *vm, gpa_t gpa, hpa_t hpa, bool (*is_allowed)(void *vm))
+{
+	enum err e = ERR_BUSY;
+	bool stale = false;
+
+	lock_acquire(&vm->npt_lock);
+	if (is_allowed(vm))
+		e = pt_lookup(&vm->npt, gpa.v).is_present
+			    ? ERR_NONE
+			    : pt_map(&vm->npt, gpa.v, hpa, PAGE_SIZE, NPT_RAM, &stale);
+	lock_release(&vm->npt_lock);
+	return e;
+}
+
 /* Every vCPU drops what it has cached; the caller's own does so before its next entry. */
 static void npt_flush(struct vm *vm)
 {

@@ -6,6 +6,7 @@
 #ifndef CORE_NPT_H
 #define CORE_NPT_H
 
+#include "arch/x86/types.h"
 #include "core/lib/err.h"
 #include "core/types.h"
 
@@ -21,6 +22,12 @@ void npt_destroy(struct vm *vm);
  * ERR_NOMEM: no page for the tables.
  */
 enum err npt_fault(struct vm *vm, gpa_t gpa) __must_check;
+
+/*
+ * Map the 4 KiB page at `gpa` to `hpa`, if `is_allowed(vm)` says so under the table's lock, which
+ * npt_unmap_page() takes. ERR_BUSY if not; ERR_NOMEM.
+ */
+enum err npt_map_page(struct vm *vm, gpa_t gpa, hpa_t hpa, bool (*is_allowed)(void *vm)) __must_check;
 
 /* Forget the 4 KiB page at `gpa`; every vCPU drops its cached translations before this returns. */
 void npt_unmap_page(struct vm *vm, gpa_t gpa);

@@ -12,6 +12,7 @@ void offsets(void);
 
 void offsets(void)
 {
+	OFFSET(HOT_POSTED_CONTROL, vcpu_hot, posted.control);
 	OFFSET(HOT_GPRS, vcpu_hot, gprs);
 	OFFSET(HOT_MODE, vcpu_hot, mode);
 	OFFSET(HOT_REQUESTS, vcpu_hot, requests);

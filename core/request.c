@@ -36,7 +36,14 @@ void vcpu_request(struct vcpu *v, u32 bits)
 	seen = atomic_load_u64(&hot->mode);
 	if (seen & MODE_IN_GUEST)
 		mode_kick(&hot->mode, seen);
-	else if (atomic_load_u32(&hot->parked) && atomic_xchg_u32(&hot->parked, 0))
+	else
+		vcpu_wake(v);
+}
+
+void vcpu_wake(struct vcpu *v)
+{
+	if (atomic_load_u32(&v->hot->run_state) == RUN_PARKED &&
+	    atomic_cas_u32(&v->hot->run_state, RUN_PARKED, RUN_LOOP))
 		ipi_send(percpu_of(v->cpu)->apic_id, IRQ_WAKE);
 }
 

@@ -20,12 +20,18 @@ struct vcpu;
 #define REQ_SIPI BIT(4) /* start-up IPI, vector in vcpu->sipi_vector */
 #define REQ_TLB BIT(5) /* nested tables changed: drop cached translations before entry */
 #define REQ_OUT BIT(6) /* just come out once */
+#define REQ_APIC BIT(7) /* the local APIC's hardware is to be brought in line: lapic_hw_update() */
+#define REQ_RESCHED BIT(8) /* another vCPU may have a better claim to this CPU */
+#define REQ_APIC_TIMER BIT(9) /* the local APIC's timer has expired */
 
 /* Set `bits` (not 0) for `v`; make it come out of the guest, or wake it, if need be. */
 void vcpu_request(struct vcpu *v, u32 bits);
 
 /* Take and clear `bits` if any is set; returns those that were. The vCPU's own CPU. */
 u32 vcpu_request_take(struct vcpu *v, u32 bits);
+
+/* If `v` is parked, put it back into its CPU's run queue. Any CPU, any context, no locks. */
+void vcpu_wake(struct vcpu *v);
 
 /*
  * Wait until `v` has left the guest at least once after a request that the caller has just made.

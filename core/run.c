@@ -41,7 +41,8 @@ static void sipi_serve(struct vcpu *v)
 	v->state = VCPU_RUNNING;
 }
 
-#define REQ_ALL (REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT)
+#define REQ_ALL                                                                                    \
+	(REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC)
 
 /* Everything but REQ_STOP, which stays set until the vCPU is powered on again. */
 static void requests_serve(struct vcpu *v)
@@ -52,6 +53,8 @@ static void requests_serve(struct vcpu *v)
 		timer_run();
 	if (requests & REQ_TLB)
 		hv_tlb_flush(v);
+	if (requests & REQ_APIC)
+		lapic_hw_update(v);
 	if (requests & REQ_INIT)
 		init_serve(v);
 	if (requests & REQ_SIPI)
@@ -70,12 +73,15 @@ static void vcpu_park(struct vcpu *v)
 
 	timer_by_guest(false);
 	cli();
-	atomic_xchg_u32(&hot->parked, 1);
-	if (atomic_load_u32(&hot->requests))
+	atomic_xchg_u32(&hot->run_state, RUN_PARKED);
+	hv_apic_block(v);
+	if (atomic_load_u32(&hot->requests) || event_wakes(v))
 		sti();
 	else
 		sti_hlt();
-	atomic_store_u32(&hot->parked, 0);
+	atomic_xchg_u32(&hot->run_state, RUN_LOOP);
+	hv_apic_load(v);
+	vcpu_request(v, REQ_EVENT);
 }
 
 static void vcpu_enter(struct vcpu *v)
@@ -94,6 +100,8 @@ static void vcpu_load(struct vcpu *v)
 {
 	this_cpu()->vcpu = v;
 	hv_vcpu_load(v);
+	hv_apic_load(v);
+	atomic_store_u32(&v->hot->run_state, RUN_LOOP);
 }
 
 static void vcpu_unload(struct vcpu *v)
@@ -101,6 +109,7 @@ static void vcpu_unload(struct vcpu *v)
 	timer_by_guest(false);
 	fpu_xcr0_load(fpu_xcr0_max());
 	fpu_save(v->fpu);
+	hv_apic_unload(v);
 	hv_vcpu_unload(v);
 	this_cpu()->vcpu = NULL;
 }

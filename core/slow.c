@@ -48,6 +48,8 @@ static enum next slow_npf(struct vcpu *v, const struct exit *x)
 {
 	enum err e = npt_fault(v->vm, (gpa_t){ x->gpa });
 
+	if (e == ERR_NOENT && lapic_hw_map(v, (gpa_t){ x->gpa }))
+		return NEXT_AGAIN;
 	if (e == ERR_NOENT)
 		emulate_insn(v);
 	else if (e)
@@ -132,6 +134,7 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 	case EXIT_IRQ_WINDOW:
 	case EXIT_NMI_WINDOW:
 	case EXIT_INIT:
+	case EXIT_APIC_TPR:
 		return NEXT_AGAIN;
 	case EXIT_TIMER:
 		timer_run();
@@ -159,6 +162,18 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 		return cr_write(v, x->cr, x->info);
 	case EXIT_CR_READ:
 		return slow_cr_read(v, x);
+	case EXIT_APIC_WRITE:
+		lapic_written(v, (u32)x->info);
+		return NEXT_AGAIN;
+	case EXIT_APIC_EOI:
+		lapic_hw_eoi(v, x->vector);
+		return NEXT_AGAIN;
+	case EXIT_APIC_IPI:
+		lapic_ipi_send(v, (u32)x->info, (u32)(x->info >> 32), x->is_sent);
+		return NEXT_AGAIN;
+	case EXIT_APIC_ACCESS:
+		emulate_insn(v);
+		return NEXT_AGAIN;
 	case EXIT_XSETBV:
 		return xcr_write(v);
 	case EXIT_RDPMC: /* no counters are offered */

@@ -137,6 +137,7 @@ static void state_reset(struct vcpu *v, bool is_init)
 	event_reset(v);
 	registers_reset(v);
 	lapic_reset(v, is_init);
+	lapic_hw_update(v);
 	hv_tlb_flush(v);
 	v->state = VCPU_WAIT_SIPI;
 }

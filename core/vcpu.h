@@ -37,16 +37,35 @@ enum gpr {
 #define MODE_APIC_SHIFT 32
 
 /*
+ * Whom the run loop has the vCPU: another word than the guest-mode word, since it tells who may
+ * touch the vCPU, not where its CPU is. Only the CPU that v->cpu names moves it out of RUN_LOOP;
+ * whoever wins RUN_PARKED -> RUN_LOOP puts it into that CPU's run queue. wake.pml.
+ */
+#define RUN_OUT 0u /* not started, or stopped */
+#define RUN_LOOP 1u /* loaded, or in a run queue or on its way there */
+#define RUN_PARKED 2u /* waits for a request or an interrupt */
+
+/* Posted-interrupt descriptor. SDM "Posted-Interrupt Processing". */
+struct posted {
+	u32 pir[8]; /* [a] */
+	u64 control; /* [a] POSTED_* */
+	u64 reserved[3];
+} __aligned(64);
+_Static_assert(sizeof(struct posted) == 64, "posted-interrupt descriptor");
+
+/*
  * The hot page. HOST_RSP points at `mode`, just behind the registers, so that the way out can
  * mark the word with its first store and then push the registers where they belong.
  * gprs[GPR_RSP] is a copy that only hv_reg_get(REG_RSP) keeps true; the hardware holds RSP.
  */
 struct vcpu_hot {
+	struct posted posted; /* [a] VMX */
 	u64 gprs[NR_GPRS]; /* [o] */
 
 	u64 mode __aligned(64); /* [a] the guest-mode word */
 	u32 requests; /* [a] REQ_* */
-	u32 parked; /* [a] 1 while the CPU sleeps for this vCPU and needs IRQ_WAKE */
+	u32 run_state; /* [a] RUN_* */
+	u32 apic_live; /* [a] the hardware delivers: see core/dev/lapic_hw.h */
 
 	u64 entry_word __aligned(64); /* [o] what the next entry stores into mode */
 	u64 host_rsp; /* [o] stack of the run loop */
@@ -64,7 +83,8 @@ struct vcpu_hot {
 };
 
 _Static_assert(sizeof(struct vcpu_hot) <= PAGE_SIZE, "hot part is one page");
-_Static_assert(offsetof(struct vcpu_hot, mode) == NR_GPRS * 8,
+_Static_assert(offsetof(struct vcpu_hot, mode) ==
+		       offsetof(struct vcpu_hot, gprs) + sizeof(u64) * NR_GPRS,
 	       "HOST_RSP points behind the registers");
 
 /* Where a vCPU is, apart from "in the guest": decides what INIT, SIPI and HLT mean. */

@@ -197,6 +197,8 @@ static enum err vm_build(struct vm *vm, u32 first_cpu)
 	msr_passthrough(vm);
 	e = vcpus_create(vm, first_cpu);
 	if (!e)
+		e = lapic_hw_create(vm);
+	if (!e)
 		e = devices_create(vm);
 	return e;
 }

@@ -67,6 +67,11 @@ struct vm {
 	u64 tsc_offset; /* [p] guest TSC 0 at power-on */
 	u64 wallclock_boot_ns; /* [p] */
 	void *vendor; /* [c] */
+
+	u32 lapic_path; /* [c] enum lapic_path */
+	u32 nr_apic_views; /* [a] vCPUs whose hardware does not see the xAPIC page */
+	u64 lapic_inhibits; /* [a] LAPIC_INHIBIT_* */
+	void *apic_page; /* [c] at LAPIC_BASE_RESET; accesses go to the hardware */
 };
 
 /*

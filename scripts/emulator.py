@@ -107,7 +107,7 @@ BOCHS_CYLINDER = 16 * 32 * 512
 class Bochs(Emulator):
     """i440fx under OVMF; VMX on the default model, SVM on "ryzen"."""
 
-    def __init__(self, image, directory, cpus=2, memory_mib=1024, model="corei7_skylake_x",
+    def __init__(self, image, directory, cpus=2, memory_mib=1024, model="corei7_haswell_4770",
                  features="", ips=100000000):
         super().__init__(directory)
         # The image is shared and only read; Bochs would refuse to start beside another one.

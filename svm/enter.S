@@ -68,8 +68,7 @@ svm_enter:
 	pushq %rbx
 	pushq %rdx
 	pushq %rcx
-	subq $8, %rsp
-	movq %rsp, %rdi
+	leaq -(8 + HOT_GPRS)(%rsp), %rdi
 	movq HOT_HOST_RSP(%rdi), %rsp
 	movq HOT_VMCB(%rdi), %rbx
 	movq VMCB_RAX(%rbx), %rcx

@@ -36,25 +36,28 @@ struct control_word {
 	u32 optional;
 	u32 unwanted; /* must be able to be 0 */
 	u32 *out;
+	u32 *may; /* NULL, or what else may be used */
 };
 
 static const struct control_word words[] = {
 	{ "pin-based", MSR_VMX_PINBASED_CTLS, MSR_VMX_TRUE_PINBASED_CTLS,
-	  PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI, PIN_PREEMPTION_TIMER, 0, &vmx_caps.pin },
+	  PIN_EXT_INTR | PIN_NMI | PIN_VIRTUAL_NMI, PIN_PREEMPTION_TIMER, 0, &vmx_caps.pin,
+	  &vmx_caps.pin_may },
 	{ "processor-based", MSR_VMX_PROCBASED_CTLS, MSR_VMX_TRUE_PROCBASED_CTLS,
 	  PROC_TSC_OFFSET | PROC_HLT | PROC_MWAIT | PROC_RDPMC | PROC_CR8_LOAD | PROC_CR8_STORE |
 		  PROC_IO | PROC_MSR_BITMAP | PROC_MONITOR | (u32)PROC_SECONDARY,
 	  0, PROC_INVLPG | PROC_RDTSC | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_MOV_DR,
-	  &vmx_caps.proc },
+	  &vmx_caps.proc, &vmx_caps.proc_may },
 	{ "secondary processor-based", MSR_VMX_PROCBASED_CTLS2, 0,
 	  PROC2_EPT | PROC2_UNRESTRICTED,
-	  PROC2_RDTSCP | PROC2_VPID | PROC2_WBINVD | PROC2_INVPCID, 0, &vmx_caps.proc2 },
+	  PROC2_RDTSCP | PROC2_VPID | PROC2_WBINVD | PROC2_INVPCID, 0, &vmx_caps.proc2,
+	  &vmx_caps.proc2_may },
 	{ "exit", MSR_VMX_EXIT_CTLS, MSR_VMX_TRUE_EXIT_CTLS,
 	  EXIT_SAVE_DEBUG | EXIT_HOST_64 | EXIT_ACK_INTR | EXIT_SAVE_PAT | EXIT_LOAD_PAT |
 		  EXIT_SAVE_EFER | EXIT_LOAD_EFER,
-	  EXIT_SAVE_TIMER, 0, &vmx_caps.exit },
+	  EXIT_SAVE_TIMER, 0, &vmx_caps.exit, NULL },
 	{ "entry", MSR_VMX_ENTRY_CTLS, MSR_VMX_TRUE_ENTRY_CTLS,
-	  ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, 0, &vmx_caps.entry },
+	  ENTRY_LOAD_DEBUG | ENTRY_LOAD_PAT | ENTRY_LOAD_EFER, 0, 0, &vmx_caps.entry, NULL },
 };
 
 /* Low half of a capability MSR: bits that must be 1; high half: bits that may be 1. */
@@ -74,6 +77,8 @@ static enum err word_choose(const struct control_word *w, bool has_true)
 		return ERR_UNSUPPORTED;
 	}
 	*w->out = must | w->needed | (w->optional & may);
+	if (w->may)
+		*w->may = may;
 	return ERR_NONE;
 }
 
@@ -123,6 +128,12 @@ static void timer_choose(void)
 	vmx_caps.exit &= ~(u32)EXIT_SAVE_TIMER;
 }
 
+static void ipiv_choose(void)
+{
+	vmx_caps.has_ipiv = (vmx_caps.proc_may & PROC_TERTIARY) &&
+			    (rdmsr(MSR_VMX_PROCBASED_CTLS3) & PROC3_IPIV);
+}
+
 bool vmx_has_timer(void)
 {
 	return vmx_caps.has_timer;
@@ -138,6 +149,9 @@ static void features_report(void)
 	feature_report(vmx_caps.proc2 & PROC2_RDTSCP, "RDTSCP");
 	feature_report(vmx_caps.proc2 & PROC2_INVPCID, "INVPCID");
 	feature_report(vmx_caps.proc2 & PROC2_WBINVD, "WBINVD exiting");
+	feature_report(vmx_caps.proc_may & PROC_TPR_SHADOW, "TPR shadow");
+	feature_report(vmx_apic_paths() & BIT(LAPIC_APICV), "APICv and posted interrupts");
+	feature_report(vmx_caps.has_ipiv, "IPI virtualization");
 }
 
 enum err vmx_probe(void)
@@ -158,6 +172,7 @@ enum err vmx_probe(void)
 	if (e)
 		return e;
 	timer_choose();
+	ipiv_choose();
 	log_info("vmx: revision 0x%x, EPT, unrestricted guest", vmx_caps.revision);
 	features_report();
 	return ERR_NONE;

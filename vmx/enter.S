@@ -28,6 +28,9 @@ vmx_enter:
 	xchgq %rax, HOT_MODE(%rdi)
 	cmpl $0, HOT_REQUESTS(%rdi)
 	jne 1f
+	/* Interrupts posted before the mark bring no notification: ON tells of them. */
+	testb $1, HOT_POSTED_CONTROL(%rdi)
+	jnz 1f
 	movq HOT_GPRS+8*0(%rdi), %rax
 	movq HOT_GPRS+8*1(%rdi), %rcx
 	movq HOT_GPRS+8*2(%rdi), %rdx
@@ -72,7 +75,7 @@ vmx_exit:
 	pushq %rdx
 	pushq %rcx
 	pushq %rax
-	movq %rsp, %rdi
+	leaq -HOT_GPRS(%rsp), %rdi
 	movq HOT_HOST_RSP(%rdi), %rsp
 	xorl %eax, %eax
 	jmp 2f

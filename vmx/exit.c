@@ -139,6 +139,30 @@ static void decode_ept(struct vcpu *v, struct exit *x)
 	nmi_block_again(v, qualification & QUAL_NMI_UNBLOCKED);
 }
 
+/* SDM "Exit Qualification for APIC-Access VM Exits": linear accesses by an instruction. */
+#define APIC_ACCESS_WRITE 1u
+#define APIC_ACCESS_INSN_MAX 2u
+
+static void decode_apic_access(struct vcpu *v, struct exit *x)
+{
+	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
+	u64 type = bits_get(qualification, 15, 12);
+
+	(void)v;
+	x->gpa = LAPIC_BASE_RESET | (qualification & MASK(11, 0));
+	x->info = qualification;
+	x->access = type == APIC_ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ;
+	/* The guest has its stack or its tables in the APIC page. */
+	if (type > APIC_ACCESS_INSN_MAX)
+		x->kind = EXIT_UNKNOWN;
+}
+
+static void decode_eoi(struct vcpu *v, struct exit *x)
+{
+	(void)v;
+	x->vector = (u8)vmreadnat(VMCS_QUALIFICATION);
+}
+
 /* Our tables have no such entries: a bug that costs the VM. */
 static void decode_ept_misconfig(struct vcpu *v, struct exit *x)
 {

@@ -25,10 +25,8 @@ static void bit_set(u8 *bitmap, u32 n, bool is_set)
 	bitmap[n / 8] = (u8)(is_set ? bitmap[n / 8] | bit : bitmap[n / 8] & ~bit);
 }
 
-void vmx_msr_exits(struct vm *vm, u32 msr, u32 exits)
+void vmx_bitmap_set(u8 *bitmap, u32 msr, u32 exits)
 {
-	u8 *bitmap = vm->vendor;
-
 	if (msr - MSR_HIGH_FIRST < MSR_RANGE_SIZE) {
 		bitmap += MSR_BITMAP_HIGH;
 		msr -= MSR_HIGH_FIRST;
@@ -40,19 +38,43 @@ void vmx_msr_exits(struct vm *vm, u32 msr, u32 exits)
 	bit_set(bitmap + MSR_BITMAP_WRITE, msr, exits & MSR_EXIT_WRITE);
 }
 
+void vmx_msr_exits(struct vm *vm, u32 msr, u32 exits)
+{
+	struct vmx_vm *vmx = vm->vendor;
+
+	vmx_bitmap_set(vmx->msr_bitmap, msr, exits);
+	vmx_bitmap_set(vmx->x2apic_bitmap, msr, exits);
+}
+
 enum err vmx_vm_init(struct vm *vm)
 {
-	vm->vendor = page_alloc();
-	if (!vm->vendor)
+	struct vmx_vm *vmx = page_alloc();
+
+	if (!vmx)
 		return ERR_NOMEM;
-	memset(vm->vendor, 0xff, PAGE_SIZE);
+	vm->vendor = vmx;
+	vmx->msr_bitmap = page_alloc();
+	vmx->x2apic_bitmap = page_alloc();
+	if (!vmx->msr_bitmap || !vmx->x2apic_bitmap) {
+		vmx_vm_free(vm);
+		return ERR_NOMEM;
+	}
+	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
+	memset(vmx->x2apic_bitmap, 0xff, PAGE_SIZE);
 	return ERR_NONE;
 }
 
 void vmx_vm_free(struct vm *vm)
 {
-	if (vm->vendor)
-		page_free(vm->vendor);
+	struct vmx_vm *vmx = vm->vendor;
+
+	if (!vmx)
+		return;
+	if (vmx->msr_bitmap)
+		page_free(vmx->msr_bitmap);
+	if (vmx->x2apic_bitmap)
+		page_free(vmx->x2apic_bitmap);
+	page_free(vmx);
 	vm->vendor = NULL;
 }
 
@@ -91,6 +113,7 @@ void vmx_vcpu_free(struct vcpu *v)
 void vmx_controls_write(struct vcpu *v)
 {
 	const struct vmx_vcpu *vmx = vmx_vcpu(v);
+	const struct vmx_vm *vm = v->vm->vendor;
 
 	vmwrite32(VMCS_PIN_CONTROLS, vmx_caps.pin);
 	vmwrite32(VMCS_PROC_CONTROLS, vmx_caps.proc);
@@ -106,11 +129,12 @@ void vmx_controls_write(struct vcpu *v)
 	vmwrite32(VMCS_EXIT_MSR_LOAD_COUNT, 0);
 	vmwrite32(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
 	vmwrite32(VMCS_ENTRY_INTR_INFO, 0);
-	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(v->vm->vendor).v);
+	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(vm->msr_bitmap).v);
 	vmwrite64(VMCS_EPTP, vmx->eptp);
 	vmwrite64(VMCS_LINK_POINTER, ~0ull);
 	if (vmx_caps.has_vpid)
 		vmwrite16(VMCS_VPID, vmx->vpid);
+	vmx_apic_fields_write(v);
 }
 
 void vmx_vcpu_reset(struct vcpu *v)

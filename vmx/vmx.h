@@ -15,6 +15,7 @@
 #define PIN_NMI BIT(3)
 #define PIN_VIRTUAL_NMI BIT(5)
 #define PIN_PREEMPTION_TIMER BIT(6)
+#define PIN_POSTED BIT(7)
 
 #define PROC_INTR_WINDOW BIT(2)
 #define PROC_TSC_OFFSET BIT(3)
@@ -25,8 +26,11 @@
 #define PROC_RDTSC BIT(12)
 #define PROC_CR3_LOAD BIT(15)
 #define PROC_CR3_STORE BIT(16)
+#define PROC_TERTIARY BIT(17)
 #define PROC_CR8_LOAD BIT(19)
 #define PROC_CR8_STORE BIT(20)
+#define PROC_CR8 (PROC_CR8_LOAD | PROC_CR8_STORE)
+#define PROC_TPR_SHADOW BIT(21)
 #define PROC_NMI_WINDOW BIT(22)
 #define PROC_MOV_DR BIT(23)
 #define PROC_IO BIT(24)
@@ -34,12 +38,18 @@
 #define PROC_MONITOR BIT(29)
 #define PROC_SECONDARY BIT(31)
 
+#define PROC2_APIC_ACCESS BIT(0)
 #define PROC2_EPT BIT(1)
 #define PROC2_RDTSCP BIT(3)
+#define PROC2_X2APIC BIT(4)
 #define PROC2_VPID BIT(5)
 #define PROC2_WBINVD BIT(6)
 #define PROC2_UNRESTRICTED BIT(7)
+#define PROC2_APIC_REGS BIT(8)
+#define PROC2_VID BIT(9)
 #define PROC2_INVPCID BIT(12)
+
+#define PROC3_IPIV BIT(4)
 
 #define EXIT_SAVE_DEBUG BIT(2)
 #define EXIT_HOST_64 BIT(9)
@@ -70,13 +80,21 @@
 struct vmx_caps {
 	u32 revision; /* of VMCS and VMXON regions */
 	u32 pin, proc, proc2, exit, entry; /* controls in use */
+	u32 pin_may, proc_may, proc2_may; /* controls that may be used */
 	u64 ept_vpid; /* IA32_VMX_EPT_VPID_CAP */
 	bool has_vpid;
+	bool has_ipiv; /* IPI virtualization */
 	bool has_timer; /* VMX-preemption timer */
 	unsigned timer_shift; /* it counts TSC >> timer_shift */
 };
 
 extern struct vmx_caps vmx_caps;
+
+struct vmx_vm {
+	u8 *msr_bitmap; /* [c] after creation */
+	u8 *x2apic_bitmap; /* [c] the same for vCPUs whose x2APIC is the hardware's */
+	u64 *pid_table; /* [c] descriptors by APIC ID, for IPI virtualization; or NULL */
+};
 
 struct vmx_vcpu {
 	u32 *vmcs; /* [c] page */
@@ -118,6 +136,12 @@ VMCS_INLINE bool vmx_is_code64(void)
 {
 	return (vmread64(VMCS_GUEST_EFER) & EFER_LMA) && (vmread32(VMCS_GUEST_CS_AR) & AR_L);
 }
+
+/* MSR_EXIT_* of `msr` in one bitmap; others than the two ranges of bitmaps always exit. */
+void vmx_bitmap_set(u8 *bitmap, u32 msr, u32 exits);
+
+/* The addresses and vectors that APIC virtualization needs, into the current VMCS. */
+void vmx_apic_fields_write(struct vcpu *v);
 
 /* Controls and what no reset changes, into the current VMCS. */
 void vmx_controls_write(struct vcpu *v);

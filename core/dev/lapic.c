@@ -6,6 +6,7 @@
 #include "arch/x86/regs.h"
 #include "core/cpuid.h"
 #include "core/dev/lapic_priv.h"
+#include "core/hv.h"
 #include "core/request.h"
 #include "core/vm.h"
 
@@ -41,11 +42,43 @@ static void ppr_update(u32 *regs)
 
 int lapic_pending(struct vcpu *v)
 {
-	const u32 *regs = v->lapic.regs;
+	u32 *regs = v->lapic.regs;
 
 	if (!lapic_is_enabled(v))
 		return -1;
+	if (v->vm->lapic_path != LAPIC_SOFTWARE) {
+		hv_apic_sync(v);
+		/* The guest has perhaps written TPR without an exit. */
+		ppr_update(regs);
+	}
 	return vector_deliverable(regs, reg_get(regs, APIC_PPR));
+}
+
+u8 lapic_highest_irr(const struct vcpu *v)
+{
+	int vector = vector_highest(v->lapic.regs, APIC_IRR);
+
+	return vector < 0 ? 0 : (u8)vector;
+}
+
+u8 lapic_highest_isr(const struct vcpu *v)
+{
+	int vector = vector_highest(v->lapic.regs, APIC_ISR);
+
+	return vector < 0 ? 0 : (u8)vector;
+}
+
+void lapic_irr_merge(struct vcpu *v, u32 index, u32 bits)
+{
+	atomic_or_u32(vector_word(v->lapic.regs, APIC_IRR, (u8)(32 * index)), bits);
+}
+
+bool lapic_msr_is_plain(u32 msr)
+{
+	u32 slot = msr - LAPIC_MSR_FIRST;
+
+	return slot < LAPIC_NR_SLOTS && (lapic_rules[slot].x2apic & LAPIC_R) &&
+	       slot != APIC_TIMER_CURRENT / LAPIC_SLOT_BYTES;
 }
 
 u8 lapic_ack(struct vcpu *v, u8 vector)
@@ -66,11 +99,21 @@ void lapic_set_irr(struct vcpu *v, u8 vector, bool is_level)
 {
 	u32 *regs = v->lapic.regs;
 	u32 *tmr = vector_word(regs, APIC_TMR, vector);
+	bool is_hw = v->vm->lapic_path >= LAPIC_APICV;
 
+	if (is_level && is_hw) {
+		atomic_or_u32(&v->lapic.held[vector / 32], vector_bit(vector));
+		vcpu_request(v, REQ_APIC | REQ_EVENT);
+		return;
+	}
 	if (is_level)
 		atomic_or_u32(tmr, vector_bit(vector));
 	else if (atomic_load_u32(tmr) & vector_bit(vector))
 		atomic_and_u32(tmr, ~vector_bit(vector));
+	if (is_hw) {
+		hv_apic_post(v, vector);
+		return;
+	}
 	atomic_or_u32(vector_word(regs, APIC_IRR, vector), vector_bit(vector));
 	vcpu_request(v, REQ_EVENT);
 }
@@ -140,6 +183,13 @@ void lapic_cr8_set(struct vcpu *v, u64 value)
 	tpr_set(v, ((u32)value & 0xf) << 4);
 }
 
+void lapic_eoi_broadcast(struct vcpu *v, u8 vector)
+{
+	lock_acquire(&v->vm->dev_lock);
+	ioapic_eoi(v->vm, vector);
+	lock_release(&v->vm->dev_lock);
+}
+
 static void lapic_eoi(struct vcpu *v)
 {
 	u32 *regs = v->lapic.regs;
@@ -149,11 +199,11 @@ static void lapic_eoi(struct vcpu *v)
 		return;
 	*vector_word(regs, APIC_ISR, (u8)vector) &= ~vector_bit((u8)vector);
 	ppr_update(regs);
-	if (!vector_is_set(regs, APIC_TMR, (u8)vector))
-		return;
-	lock_acquire(&v->vm->dev_lock);
-	ioapic_eoi(v->vm, (u8)vector);
-	lock_release(&v->vm->dev_lock);
+	/* Done by software though the hardware delivers: it keeps the vector in service elsewhere. */
+	if (v->hot->apic_live)
+		hv_apic_update(v, (enum lapic_view)v->lapic.view);
+	if (vector_is_set(regs, APIC_TMR, (u8)vector))
+		lapic_eoi_broadcast(v, (u8)vector);
 }
 
 static const u32 lvt_offsets[] = { APIC_LVT_TIMER, APIC_LVT_THERMAL, APIC_LVT_PERF,
@@ -212,7 +262,7 @@ static void reg_write(struct vcpu *v, u32 offset, u32 value)
 		return;
 	case APIC_ICR:
 		reg_set(regs, offset, value & ~APIC_ICR_BUSY);
-		lapic_icr_send(v, value, reg_get(regs, APIC_ICR2) >> ICR_DEST_SHIFT);
+		lapic_ipi_send(v, value, reg_get(regs, APIC_ICR2) >> ICR_DEST_SHIFT, false);
 		return;
 	case APIC_TIMER_INITIAL:
 		lapic_timer_count_write(v, value);
@@ -290,15 +340,28 @@ enum err lapic_msr_read(struct vcpu *v, u32 msr, u64 *out)
 		return e;
 	*out = reg_read(v, offset);
 	if (offset == APIC_ICR)
-		*out |= (u64)reg_get(v->lapic.regs, APIC_ICR2) << 32;
+		*out |= (u64)reg_get(v->lapic.regs, APIC_X2_ICR_HIGH) << 32;
 	return ERR_NONE;
 }
 
 static void x2apic_icr_write(struct vcpu *v, u64 value)
 {
 	reg_set(v->lapic.regs, APIC_ICR, (u32)value);
-	reg_set(v->lapic.regs, APIC_ICR2, (u32)(value >> 32));
-	lapic_icr_send(v, (u32)value, (u32)(value >> 32));
+	reg_set(v->lapic.regs, APIC_X2_ICR_HIGH, (u32)(value >> 32));
+	lapic_ipi_send(v, (u32)value, (u32)(value >> 32), false);
+}
+
+void lapic_written(struct vcpu *v, u32 offset)
+{
+	u32 *regs = v->lapic.regs;
+	u32 value = reg_get(regs, offset);
+
+	if (lapic_is_x2apic(v) && offset == APIC_ICR)
+		x2apic_icr_write(v, value | (u64)reg_get(regs, APIC_X2_ICR_HIGH) << 32);
+	else if (lapic_is_x2apic(v) && offset == APIC_SELF_IPI)
+		lapic_ipi_send(v, APIC_ICR_SELF | (u8)value, 0, false);
+	else if (offset / LAPIC_SLOT_BYTES < LAPIC_NR_SLOTS && mmio_access(v, offset) & LAPIC_W)
+		reg_write(v, offset, value);
 }
 
 enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
@@ -316,7 +379,7 @@ enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
 	if (offset == APIC_ICR)
 		x2apic_icr_write(v, value);
 	else if (offset == APIC_SELF_IPI)
-		lapic_icr_send(v, APIC_ICR_SELF | (u32)value, 0);
+		lapic_ipi_send(v, APIC_ICR_SELF | (u32)value, 0, false);
 	else
 		reg_write(v, offset, (u32)value);
 	return ERR_NONE;
@@ -331,7 +394,7 @@ static void identity_set(struct vcpu *v)
 	if (lapic_is_x2apic(v)) {
 		reg_set(regs, APIC_ID, id);
 		reg_set(regs, APIC_LDR, (id >> 4) << 16 | 1u << (id & 0xf));
-		reg_set(regs, APIC_ICR2, 0);
+		reg_set(regs, APIC_X2_ICR_HIGH, 0);
 	} else {
 		reg_set(regs, APIC_ID, id << ICR_DEST_SHIFT);
 	}
@@ -341,8 +404,14 @@ static void regs_clear(struct vcpu *v)
 {
 	u32 *regs = v->lapic.regs;
 
+	/* What others have posted until now goes with the rest. */
+	if (v->vm->lapic_path != LAPIC_SOFTWARE)
+		hv_apic_sync(v);
 	for (u32 slot = 0; slot < LAPIC_NR_SLOTS; slot++)
 		atomic_store_u32(&regs[slot * LAPIC_SLOT_BYTES / 4], 0);
+	reg_set(regs, APIC_X2_ICR_HIGH, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(v->lapic.held); i++)
+		atomic_store_u32(&v->lapic.held[i], 0);
 	atomic_store_u32(&v->lapic.esr_pending, 0);
 	reg_set(regs, APIC_VERSION, VERSION_VALUE);
 	reg_set(regs, APIC_DFR, DFR_RESET);
@@ -396,8 +465,8 @@ enum err lapic_base_write(struct vcpu *v, u64 value)
 		lapic_timer_stop(v);
 		regs_clear(v);
 	}
-	/* Whether the PIC reaches this CPU may have changed. */
-	vcpu_request(v, REQ_EVENT);
+	/* Whether the PIC reaches this CPU may have changed, and what the hardware can do. */
+	vcpu_request(v, REQ_EVENT | REQ_APIC);
 	return ERR_NONE;
 }
 

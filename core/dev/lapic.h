@@ -49,10 +49,14 @@ struct lapic_msg {
 	u8 delivery_mode; /* enum lapic_mode */
 	u8 vector;
 	bool is_level; /* trigger mode; the receiver's EOI is then sent to the I/O APIC */
+	bool is_sent; /* the vector stands in every target's IRR already */
 };
 
 struct lapic {
 	u32 *regs; /* [c] the register page; IRR and TMR in it [a], the rest [o] */
+	u32 held[8]; /* [a] level interrupts on hardware paths, until lapic_hw_update() */
+	u32 eoi_exits[8]; /* [o] vectors whose EOI must exit */
+	u8 view; /* [o] enum lapic_view in force */
 	u32 esr_pending; /* [a] errors since the guest's last write to ESR */
 	struct timer timer; /* fires on the vCPU's CPU */
 	u64 timer_deadline_tsc; /* [o] host TSC of the next expiry in the count modes; 0: stopped */
@@ -119,6 +123,30 @@ void lapic_mmio_write(struct vcpu *v, u32 offset, unsigned width_bytes, u64 valu
 /* x2APIC MSRs 0x800 to 0x8ff. ERR_INVAL: #GP. Takes dev_lock for an EOI. The vCPU's CPU. */
 enum err lapic_msr_read(struct vcpu *v, u32 msr, u64 *out) __must_check;
 enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value) __must_check;
+
+/*
+ * The hardware has let the guest write the register at `offset` of the page; do what the write
+ * means. Takes dev_lock for an EOI. The vCPU's CPU.
+ */
+void lapic_written(struct vcpu *v, u32 offset);
+
+/*
+ * Send what `icr` says to `dest` (32 bits wide in x2APIC mode). With `is_sent` the hardware has set
+ * the vector in the IRR of every target already, and it is only to be noticed. The vCPU's CPU.
+ */
+void lapic_ipi_send(struct vcpu *v, u32 icr, u32 dest, bool is_sent);
+
+/* The highest vector in IRR or ISR, 0 if there is none. */
+u8 lapic_highest_irr(const struct vcpu *v);
+u8 lapic_highest_isr(const struct vcpu *v);
+
+/* Add `bits` to word `index` of IRR, vectors 32 * index and up. Any CPU. */
+void lapic_irr_merge(struct vcpu *v, u32 index, u32 bits);
+
+/* Is reading x2APIC MSR `msr` nothing but reading the register page? */
+bool lapic_msr_is_plain(u32 msr);
+#define LAPIC_MSR_FIRST 0x800u
+#define LAPIC_MSR_END 0x900u
 
 /* IA32_APIC_BASE; ERR_INVAL (#GP) for reserved bits and transitions that do not exist. */
 enum err lapic_base_write(struct vcpu *v, u64 value) __must_check;

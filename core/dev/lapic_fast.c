@@ -22,7 +22,7 @@ ISO_TEXT enum next lapic_fast_read(struct vcpu_hot *hot, u32 msr, u64 *out)
 		return NEXT_SLOW;
 	*out = reg_get(regs, offset);
 	if (offset == APIC_ICR)
-		*out |= (u64)reg_get(regs, APIC_ICR2) << 32;
+		*out |= (u64)reg_get(regs, APIC_X2_ICR_HIGH) << 32;
 	return NEXT_SKIP;
 }
 

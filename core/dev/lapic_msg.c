@@ -5,6 +5,7 @@
 #include "arch/x86/regs.h"
 #include "core/dev/lapic_priv.h"
 #include "core/event.h"
+#include "core/hv.h"
 #include "core/vm.h"
 
 #define DEST_ALL_XAPIC 0xffu
@@ -72,6 +73,8 @@ static bool msg_accept(struct vcpu *v, const struct lapic_msg *msg)
 			return false;
 		if (msg->vector < LAPIC_VECTOR_MIN)
 			lapic_error(v, ESR_RECV_ILLEGAL_VECTOR);
+		else if (msg->is_sent)
+			hv_apic_notify(v);
 		else
 			lapic_set_irr(v, msg->vector, msg->is_level);
 		return true;
@@ -165,7 +168,7 @@ static void msg_send(struct vcpu *v, const struct lapic_msg *msg, enum shorthand
 	}
 }
 
-void lapic_icr_send(struct vcpu *v, u32 icr, u32 dest)
+void lapic_ipi_send(struct vcpu *v, u32 icr, u32 dest, bool is_sent)
 {
 	/* The trigger mode of IPIs counts for INIT only: SDM "Interrupt Command Register (ICR)". */
 	const struct lapic_msg msg = {
@@ -174,6 +177,7 @@ void lapic_icr_send(struct vcpu *v, u32 icr, u32 dest)
 		.is_logical = icr & APIC_ICR_LOGICAL,
 		.delivery_mode = (icr & LVT_MODE) >> LVT_MODE_SHIFT,
 		.vector = (u8)icr,
+		.is_sent = is_sent,
 	};
 	bool has_vector = msg.delivery_mode == LAPIC_FIXED || msg.delivery_mode == LAPIC_LOWEST;
 

@@ -30,8 +30,8 @@ void lapic_error(struct vcpu *v, u32 esr_bit);
 /* Act on the local vector table entry at `offset`: Fixed and NMI, unless masked. Any CPU. */
 void lapic_lvt_deliver(struct vcpu *v, u32 offset);
 
-/* Send what the interrupt command register says; `dest` is 32 bits wide in x2APIC mode. */
-void lapic_icr_send(struct vcpu *v, u32 icr, u32 dest);
+/* Tell the I/O APIC that a level interrupt has ended. Takes dev_lock. */
+void lapic_eoi_broadcast(struct vcpu *v, u8 vector);
 
 /* The timer's registers. On the vCPU's CPU. */
 void lapic_timer_init(struct vcpu *v);

@@ -22,7 +22,7 @@
 #define APIC_PPR 0x0a0u
 #define APIC_RRD 0x0c0u
 
-#define LAPIC_MSR_FIRST 0x800u
+#define APIC_X2_ICR_HIGH 0x304u /* in x2APIC mode ICR is one register of 64 bits */
 
 /* Version 0x14, highest LVT entry number 5, no directed EOI. */
 #define VERSION_VALUE 0x00050014u

@@ -11,6 +11,7 @@
 #include "core/msr.h"
 #include "core/msr_hw.h"
 #include "core/msr_state.h"
+#include "tests/host/fake_lapic_hw.h"
 
 #define RAM_BYTES 0x1000u
 

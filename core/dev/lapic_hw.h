@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The local APIC's way through the hardware. Per VM one path, chosen when it is created; per vCPU
+ * and moment the view that the hardware has of the APIC (none, xAPIC page, x2APIC MSRs), because a
+ * guest may turn its APIC off or move it, and because there are inhibitions. State stays in the one
+ * register page on every path, so that a change of view moves nothing.
+ *
+ * What the vendors do is behind hv_apic_*() of core/hv.h. Their rules:
+ * - hot->apic_live is 1 while the hardware delivers for the vCPU. It falls before the hardware is
+ *   turned off and rises after it is on; a full barrier stands between its fall and the look at IRR.
+ * - whoever posts sets the vector (IRR or PIR) with a locked operation and looks at apic_live and at
+ *   the guest-mode word only afterwards.
+ */
+#ifndef CORE_DEV_LAPIC_HW_H
+#define CORE_DEV_LAPIC_HW_H
+
+#include "core/lib/bits.h"
+#include "core/lib/err.h"
+#include "core/types.h"
+
+struct vm;
+struct vcpu;
+
+/* The ways to deliver, worst first. A CPU offers a set of them: see hv_apic_paths(). */
+enum lapic_path {
+	LAPIC_SOFTWARE, /* every access exits, interrupts are injected */
+	LAPIC_TPR_SHADOW, /* the same, but the task priority is the hardware's: VMX */
+	LAPIC_APICV, /* VMX: register and delivery virtualization, posted interrupts */
+	LAPIC_AVIC, /* SVM: xAPIC page */
+	LAPIC_X2AVIC, /* SVM: xAPIC page and x2APIC MSRs */
+	NR_LAPIC_PATHS
+};
+
+/* What the hardware is to make of the APIC from the next entry on. */
+enum lapic_view {
+	LAPIC_VIEW_OFF, /* software only: no APIC, moved, inhibited, or a path without delivery */
+	LAPIC_VIEW_XAPIC, /* the page at LAPIC_BASE_RESET */
+	LAPIC_VIEW_X2APIC, /* the MSRs */
+};
+
+/* Reasons that turn the hardware off for a whole VM, one bit each in vm->lapic_inhibits. */
+#define LAPIC_INHIBIT_BASE BIT(0) /* a vCPU has moved its xAPIC page */
+#define LAPIC_INHIBIT_TEST BIT(1) /* the guest of a testdev VM asked for it */
+
+/* Choose the path of a new VM: the best that this CPU and the configuration allow. ERR_NOMEM. */
+enum err lapic_hw_create(struct vm *vm) __must_check;
+void lapic_hw_destroy(struct vm *vm);
+
+/* A name for logs and the monitor. */
+const char *lapic_path_name(enum lapic_path path);
+
+/* Add or take away one reason; every vCPU follows before its next entry. Any CPU. */
+void lapic_hw_inhibit(struct vm *vm, u64 reason, bool is_on);
+
+/*
+ * Bring the hardware in line with the APIC's mode and the inhibitions, and take over the level
+ * interrupts that senders have left in lapic.held. When REQ_APIC was set, after a reset, and after
+ * a write to IA32_APIC_BASE. The vCPU's CPU, loaded.
+ */
+void lapic_hw_update(struct vcpu *v);
+
+/*
+ * A nested page fault at `gpa`: put the page there whose accesses the hardware takes, if it is the
+ * xAPIC page and may stand there. False: not done, the access is software's. The vCPU's CPU.
+ */
+bool lapic_hw_map(struct vcpu *v, gpa_t gpa);
+
+/* The hardware has ended `vector`, of a kind whose end the I/O APIC wants to hear of. */
+void lapic_hw_eoi(struct vcpu *v, u8 vector);
+
+#endif

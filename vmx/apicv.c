@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The local APIC in VMX hardware: TPR shadow, APICv, posted interrupts, IPI virtualization. SDM
+ * "APIC Virtualization and Virtual Interrupts". The counterpart of svm/avic.c. The virtual-APIC page
+ * is the register page of core/dev/lapic.c; the descriptor lies in the hot page, whose address is
+ * that of the page.
+ */
+#include "vmx/vmx.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/atomic.h"
+#include "arch/x86/ipi.h"
+#include "arch/x86/percpu.h"
+#include "core/vm.h"
+
+#define PROC2_APICV_BOTH (PROC2_APIC_REGS | PROC2_VID)
+#define PROC2_APICV_ALL (PROC2_APICV_BOTH | PROC2_APIC_ACCESS | PROC2_X2APIC)
+
+/* Bits of struct posted.control. */
+#define POSTED_ON BIT(0)
+#define POSTED_SN BIT(1)
+#define POSTED_NV_SHIFT 16
+#define POSTED_NDST_SHIFT 32
+#define POSTED_NDST_XAPIC_SHIFT 8 /* within NDST */
+
+u32 vmx_apic_paths(void)
+{
+	u32 paths = BIT(LAPIC_SOFTWARE);
+
+	if (!(vmx_caps.proc_may & PROC_TPR_SHADOW))
+		return paths;
+	paths |= BIT(LAPIC_TPR_SHADOW);
+	if (!(PROC2_APICV_ALL & ~vmx_caps.proc2_may) && (vmx_caps.pin_may & PIN_POSTED))
+		paths |= BIT(LAPIC_APICV);
+	return paths;
+}
+
+/* MSRs that vCPUs in x2APIC mode reach without an exit; those of others all exit. */
+static void x2apic_bitmap_make(struct vmx_vm *vmx)
+{
+	for (u32 msr = LAPIC_MSR_FIRST; msr < LAPIC_MSR_END; msr++)
+		if (lapic_msr_is_plain(msr))
+			vmx_bitmap_set(vmx->x2apic_bitmap, msr, MSR_EXIT_WRITE);
+	vmx_bitmap_set(vmx->x2apic_bitmap, LAPIC_MSR_FIRST + APIC_TPR / 16, 0);
+	vmx_bitmap_set(vmx->x2apic_bitmap, LAPIC_MSR_FIRST + APIC_EOI / 16, MSR_EXIT_READ);
+	vmx_bitmap_set(vmx->x2apic_bitmap, LAPIC_MSR_FIRST + APIC_SELF_IPI / 16, MSR_EXIT_READ);
+	if (vmx_caps.has_ipiv)
+		vmx_bitmap_set(vmx->x2apic_bitmap, LAPIC_MSR_FIRST + APIC_ICR / 16, 0);
+}
+
+#define PID_VALID BIT(0)
+
+enum err vmx_apic_vm_init(struct vm *vm)
+{
+	struct vmx_vm *vmx = vm->vendor;
+
+	if (vm->lapic_path != LAPIC_APICV)
+		return ERR_NONE;
+	x2apic_bitmap_make(vmx);
+	if (!vmx_caps.has_ipiv)
+		return ERR_NONE;
+	vmx->pid_table = page_alloc();
+	if (!vmx->pid_table)
+		return ERR_NOMEM;
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		vmx->pid_table[i] = va_to_pa(&vm->vcpu[i]->hot->posted).v | PID_VALID;
+	return ERR_NONE;
+}
+
+void vmx_apic_vm_free(struct vm *vm)
+{
+	struct vmx_vm *vmx = vm->vendor;
+
+	if (vmx->pid_table)
+		page_free(vmx->pid_table);
+	vmx->pid_table = NULL;
+}
+
+void vmx_apic_fields_write(struct vcpu *v)
+{
+	const struct vmx_vm *vmx = v->vm->vendor;
+
+	if (v->vm->lapic_path == LAPIC_SOFTWARE)
+		return;
+	vmwrite64(VMCS_VIRTUAL_APIC, va_to_pa(v->lapic.regs).v);
+	vmwrite32(VMCS_TPR_THRESHOLD, 0);
+	if (v->vm->lapic_path != LAPIC_APICV)
+		return;
+	vmwrite64(VMCS_APIC_ACCESS, va_to_pa(v->vm->apic_page).v);
+	vmwrite64(VMCS_POSTED_DESCRIPTOR, va_to_pa(&v->hot->posted).v);
+	vmwrite16(VMCS_POSTED_VECTOR, IRQ_POSTED);
+	vmwrite16(VMCS_GUEST_INTR_STATUS, 0);
+	if (!vmx_caps.has_ipiv)
+		return;
+	vmwrite64(VMCS_PID_TABLE, va_to_pa(vmx->pid_table).v);
+	vmwrite16(VMCS_PID_LAST_INDEX, (u16)(v->vm->nr_vcpus - 1));
+}
+
+/* Guest interrupt status: RVI in the low byte, SVI in the high one. */
+static void status_write(u32 rvi, u32 svi)
+{
+	u16 old = vmread16(VMCS_GUEST_INTR_STATUS);
+	u16 new = (u16)(svi << 8 | rvi);
+
+	if (new != old)
+		vmwrite16(VMCS_GUEST_INTR_STATUS, new);
+}
+
+static void eoi_exits_write(const struct lapic *l)
+{
+	static const enum vmcs64 fields[] = { VMCS_EOI_EXIT0, VMCS_EOI_EXIT1, VMCS_EOI_EXIT2,
+					      VMCS_EOI_EXIT3 };
+
+	for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
+		vmwrite64(fields[i], l->eoi_exits[2 * i] | (u64)l->eoi_exits[2 * i + 1] << 32);
+}
+
+static u32 proc2_of(enum lapic_view view)
+{
+	switch (view) {
+	case LAPIC_VIEW_XAPIC:
+		return (u32)(PROC2_APICV_BOTH | PROC2_APIC_ACCESS);
+	case LAPIC_VIEW_X2APIC:
+		return (u32)(PROC2_APICV_BOTH | PROC2_X2APIC);
+	default:
+		return 0;
+	}
+}
+
+void vmx_apic_update(struct vcpu *v, enum lapic_view view)
+{
+	const struct vmx_vm *vmx = v->vm->vendor;
+	bool has_shadow = view != LAPIC_VIEW_OFF || v->vm->lapic_path == LAPIC_TPR_SHADOW;
+	u32 proc = vmread32(VMCS_PROC_CONTROLS) & ~(u32)(PROC_TPR_SHADOW | PROC_CR8 | PROC_TERTIARY);
+
+	proc |= (u32)(has_shadow ? PROC_TPR_SHADOW : PROC_CR8);
+	if (view != LAPIC_VIEW_OFF && vmx_caps.has_ipiv) {
+		proc |= PROC_TERTIARY;
+		vmwrite64(VMCS_PROC3_CONTROLS, PROC3_IPIV);
+	}
+	vmwrite32(VMCS_PROC_CONTROLS, proc);
+	if (v->vm->lapic_path != LAPIC_APICV)
+		return;
+	vmwrite32(VMCS_PROC2_CONTROLS, vmx_caps.proc2 | proc2_of(view));
+	vmwrite32(VMCS_PIN_CONTROLS,
+		  vmx_caps.pin | (view == LAPIC_VIEW_OFF ? 0 : (u32)PIN_POSTED));
+	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(view == LAPIC_VIEW_X2APIC ? vmx->x2apic_bitmap
+								      : vmx->msr_bitmap)
+					   .v);
+	eoi_exits_write(&v->lapic);
+	status_write(lapic_highest_irr(v), lapic_highest_isr(v));
+}
+
+void vmx_apic_notify(struct vcpu *v)
+{
+	u64 mode = atomic_load_u64(&v->hot->mode);
+
+	/* posted.pml: the word is read after PIR and ON were set. */
+	if (mode & MODE_IN_GUEST)
+		ipi_send((u32)(mode >> MODE_APIC_SHIFT), IRQ_POSTED);
+	else
+		vcpu_wake(v);
+}
+
+void vmx_apic_post(struct vcpu *v, u8 vector)
+{
+	struct posted *p = &v->hot->posted;
+
+	atomic_or_u32(&p->pir[vector / 32], 1u << vector % 32);
+	/* Whoever has set ON before has notified, or nobody had to: entry looks at ON. */
+	if (!(atomic_or_u64(&p->control, POSTED_ON) & POSTED_ON))
+		vmx_apic_notify(v);
+}
+
+void vmx_apic_sync(struct vcpu *v)
+{
+	struct posted *p = &v->hot->posted;
+
+	if (!(atomic_load_u64(&p->control) & POSTED_ON))
+		return;
+	/* posted.pml: ON first. What is posted from here on sets it again. */
+	atomic_and_u64(&p->control, ~POSTED_ON);
+	for (u32 i = 0; i < ARRAY_SIZE(p->pir); i++)
+		if (atomic_load_u32(&p->pir[i]))
+			lapic_irr_merge(v, i, atomic_xchg_u32(&p->pir[i], 0));
+}
+
+/*
+ * Without interrupt delivery: exit when the guest lowers its priority below that of what waits.
+ * SDM "TPR Virtualization".
+ */
+static void threshold_write(struct vcpu *v)
+{
+	u32 class = lapic_highest_irr(v) >> 4;
+	u32 threshold = class <= lapic_cr8_get(v) ? class : 0;
+
+	if (vmread32(VMCS_TPR_THRESHOLD) != threshold)
+		vmwrite32(VMCS_TPR_THRESHOLD, threshold);
+}
+
+void vmx_apic_enter(struct vcpu *v)
+{
+	if (v->vm->lapic_path == LAPIC_TPR_SHADOW)
+		threshold_write(v);
+	else if (v->hot->apic_live)
+		status_write(lapic_highest_irr(v), vmread16(VMCS_GUEST_INTR_STATUS) >> 8);
+}
+
+/* Where notifications go and as which vector; ON stays as it is. */
+static void destination_set(struct vcpu *v, u8 vector)
+{
+	u64 *control = &v->hot->posted.control;
+	u64 ndst = this_cpu()->apic_id;
+	u64 old, new;
+
+	if (!apic_is_x2apic())
+		ndst <<= POSTED_NDST_XAPIC_SHIFT;
+	do {
+		old = atomic_load_u64(control);
+		new = (old & POSTED_ON) | (u64)vector << POSTED_NV_SHIFT |
+		      ndst << POSTED_NDST_SHIFT;
+	} while (new != old && !atomic_cas_u64(control, old, new));
+}
+
+void vmx_apic_load(struct vcpu *v)
+{
+	if (v->vm->lapic_path == LAPIC_APICV)
+		destination_set(v, IRQ_POSTED);
+}
+
+/* Hardware that posts to a preempted vCPU interrupts this CPU in vain: entry looks at ON. */
+void vmx_apic_unload(struct vcpu *v)
+{
+	(void)v;
+}
+
+/* posted.pml: NV and NDST before the caller's look at ON. */
+void vmx_apic_block(struct vcpu *v)
+{
+	if (v->vm->lapic_path == LAPIC_APICV)
+		destination_set(v, IRQ_WAKE);
+}
