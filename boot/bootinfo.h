@@ -138,6 +138,9 @@ enum config_on_end { CONFIG_ON_END_POWEROFF, CONFIG_ON_END_RESET, CONFIG_ON_END_
 enum config_restart { CONFIG_RESTART, CONFIG_END };
 /* At most this much of the hardware's help for local APICs. */
 enum config_lapic { CONFIG_LAPIC_AUTO, CONFIG_LAPIC_SOFTWARE, CONFIG_LAPIC_TPR };
+#define CONFIG_WEIGHT_DEFAULT 100
+#define CONFIG_WEIGHT_MAX 10000
+#define CONFIG_PIN_NONE 0xffffffffu
 enum config_log_level {
 	CONFIG_LOG_ERROR,
 	CONFIG_LOG_WARN,
@@ -157,11 +160,15 @@ struct vm_config {
 	uint32_t cpus_line; /* lines of the configuration, for messages */
 	uint32_t memory_line;
 	uint32_t lapic; /* enum config_lapic: hardware that the local APICs use */
+	uint32_t weight; /* share of the CPUs, 1 to CONFIG_WEIGHT_MAX */
+	uint32_t pin; /* vCPU n stays on CPU pin + n; or CONFIG_PIN_NONE */
+	uint32_t pin_line;
+	uint32_t reserved;
 	char cmdline[BOOT_MAX_CMDLINE];
 	struct boot_file kernel;
 	struct boot_file modules[BOOT_MAX_MODULES]; /* the initrd is modules[0] */
 };
-_Static_assert(sizeof(struct vm_config) == 72 + BOOT_MAX_CMDLINE + 9 * 144, "vm_config layout");
+_Static_assert(sizeof(struct vm_config) == 88 + BOOT_MAX_CMDLINE + 9 * 144, "vm_config layout");
 
 /* lamina.toml after parsing. */
 struct lamina_config {

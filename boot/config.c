@@ -10,6 +10,8 @@ enum key_kind {
 	KEY_FLAG,
 	KEY_CHOICE,
 	KEY_CPUS,
+	KEY_WEIGHT,
+	KEY_PIN,
 	KEY_MEMORY,
 	KEY_NAME,
 	KEY_CMDLINE,
@@ -41,6 +43,8 @@ static const struct key lamina_keys[] = {
 static const struct key vm_keys[] = {
 	{ "name", KEY_NAME, 0, NULL, true },
 	{ "cpus", KEY_CPUS, 0, NULL, false },
+	{ "weight", KEY_WEIGHT, 0, NULL, false },
+	{ "pin", KEY_PIN, 0, NULL, false },
 	{ "memory", KEY_MEMORY, 0, NULL, true },
 	{ "kernel", KEY_KERNEL, 0, NULL, true },
 	{ "initrd", KEY_INITRD, 0, NULL, false },
@@ -194,17 +198,28 @@ static bool set_choice(struct reader *r, const char *choices, uint32_t *out)
 	return fail_value(r, "must be one of %s", allowed);
 }
 
-static bool set_cpus(struct reader *r)
+static bool set_number(struct reader *r, uint32_t first, uint32_t last, uint32_t *out)
 {
 	const struct toml_value *v = &r->toml.value;
 
 	if (!want_type(r, TOML_INTEGER))
 		return false;
-	if (v->is_negative || v->integer < 1 || v->integer > BOOT_MAX_CPUS)
-		return fail_value(r, "must be from 1 to %u", (uint32_t)BOOT_MAX_CPUS);
-	r->vm->cpus = (uint32_t)v->integer;
-	r->vm->cpus_line = v->line;
+	if (v->is_negative || v->integer < first || v->integer > last)
+		return fail_value(r, "must be from %u to %u", first, last);
+	*out = (uint32_t)v->integer;
 	return true;
+}
+
+static bool set_cpus(struct reader *r)
+{
+	r->vm->cpus_line = r->toml.value.line;
+	return set_number(r, 1, BOOT_MAX_CPUS, &r->vm->cpus);
+}
+
+static bool set_pin(struct reader *r)
+{
+	r->vm->pin_line = r->toml.value.line;
+	return set_number(r, 0, BOOT_MAX_CPUS - 1, &r->vm->pin);
 }
 
 static unsigned int unit_shift(char unit)
@@ -380,6 +395,10 @@ static bool set_key(struct reader *r, const struct key *k)
 		return set_escape(r, number);
 	case KEY_CPUS:
 		return set_cpus(r);
+	case KEY_WEIGHT:
+		return set_number(r, 1, CONFIG_WEIGHT_MAX, &r->vm->weight);
+	case KEY_PIN:
+		return set_pin(r);
 	case KEY_MEMORY:
 		return set_memory(r);
 	case KEY_NAME:
@@ -453,6 +472,8 @@ static bool begin_vm(struct reader *r)
 	begin_table(r, vm_keys, "[[vm]]");
 	r->vm = &r->out->vm[r->out->nr_vms++];
 	r->vm->cpus = 1;
+	r->vm->weight = CONFIG_WEIGHT_DEFAULT;
+	r->vm->pin = CONFIG_PIN_NONE;
 	r->vm->on_reset = CONFIG_RESTART;
 	r->vm->on_crash = CONFIG_END;
 	return true;

@@ -79,10 +79,11 @@ EFI_STATUS check_cpus(const struct bootinfo *info, const CHAR16 *path)
 	for (UINT32 i = 0; i < info->config.nr_vms; i++) {
 		const struct vm_config *vm = &info->config.vm[i];
 
-		if (vm->cpus > n)
+		if (vm->pin != CONFIG_PIN_NONE && vm->pin + vm->cpus > n)
 			return console_error(
-				E_CPUS, L"%s:%d: VM \"%a\": cpus = %d, but this machine has %d",
-				path, vm->cpus_line, vm->name, vm->cpus, n);
+				E_CPUS,
+				L"%s:%d: VM \"%a\": pin = %d with cpus = %d, but this machine has %d",
+				path, vm->pin_line, vm->name, vm->pin, vm->cpus, n);
 	}
 	return EFI_SUCCESS;
 }

@@ -30,6 +30,7 @@
 /* Bits of KVM's feature leaf. */
 #define KVM_NOP_IO_DELAY BIT(1)
 #define KVM_CLOCKSOURCE2 BIT(3)
+#define KVM_STEAL_TIME BIT(5)
 #define KVM_CLOCKSOURCE_STABLE BIT(24)
 
 #define TOPO_SMT 1u
@@ -290,7 +291,8 @@ static void hypervisor_make(struct build *b)
 	b->t->lamina.last_repeats = 1;
 	/* "KVMKVMKVM" and "LaminaLamina" in memory order of EBX, ECX, EDX. */
 	*kvm = (struct cpuid_entry){ CPUID_KVM_BASE + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d };
-	features->eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_CLOCKSOURCE_STABLE;
+	features->eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_STEAL_TIME |
+			KVM_CLOCKSOURCE_STABLE;
 	*lamina = (struct cpuid_entry){ CPUID_LAMINA_BASE, 0x696d614c, 0x614c616e, 0x616e696d };
 }
 

@@ -88,6 +88,7 @@ struct segment {
  *               ERR_FAULT if the instruction cannot be read.
  * msr_exits     Choose MSR_EXIT_* for one MSR of this VM; 0 passes it through.
  * tsc_offset    Apply hot->tsc_offset.
+ * pause_exits   Exit (EXIT_PAUSE) when the guest spins with PAUSE, or do not.
  * tlb_flush     Drop this vCPU's guest-physical and combined translations before next entry.
  * dump          Log control structures, for reports.
  *
@@ -134,6 +135,7 @@ struct segment {
 	X(enum err, insn_skip, (struct vcpu * v), (v))                                             \
 	X(void, msr_exits, (struct vm * vm, u32 msr, u32 exits), (vm, msr, exits))                 \
 	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
+	X(void, pause_exits, (struct vcpu * v, bool is_on), (v, is_on))                            \
 	X(void, tlb_flush, (struct vcpu * v), (v))                                                 \
 	X(void, dump, (struct vcpu * v), (v))                                                      \
 	X(u32, apic_paths, (void), ())                                                             \

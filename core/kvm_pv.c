@@ -8,7 +8,9 @@
 
 #include "arch/x86/atomic.h"
 #include "arch/x86/tsc.h"
+#include "core/clock.h"
 #include "core/gmem.h"
+#include "core/kvm_pv.h"
 #include "core/vm.h"
 
 #define NS_PER_SEC 1000000000ull
@@ -34,6 +36,17 @@ struct pv_wall_clock {
 	u32 nsec;
 };
 _Static_assert(sizeof(struct pv_wall_clock) == 12, "layout of KVM's ABI");
+
+struct pv_steal {
+	u64 steal; /* nanoseconds */
+	u32 version;
+	u32 flags;
+	u8 preempted;
+	u8 pad[47];
+};
+_Static_assert(sizeof(struct pv_steal) == 64, "layout of KVM's ABI");
+#define STEAL_ENABLE BIT(0)
+#define STEAL_RESERVED MASK(5, 1) /* the structure is aligned to its size */
 
 /* ns = ((ticks << shift) * mul) >> 32, with the shift that leaves `mul` most bits. */
 static void scale_set(struct pv_vcpu_time *time, u64 hz)
@@ -132,8 +145,51 @@ enum err kvm_wall_clock_write(struct vcpu *v, u32 msr, u64 value)
 	return ERR_NONE;
 }
 
+enum err kvm_steal_time_read(struct vcpu *v, u32 msr, u64 *out)
+{
+	(void)msr;
+	*out = v->msr->kvm_steal_time;
+	return ERR_NONE;
+}
+
+enum err kvm_steal_time_write(struct vcpu *v, u32 msr, u64 value)
+{
+	(void)msr;
+	if (value & STEAL_RESERVED)
+		return ERR_INVAL;
+	v->msr->kvm_steal_time = value;
+	kvm_pv_steal_update(v);
+	return ERR_NONE;
+}
+
+/* The guest reads `steal` between two looks at an even `version`, on the vCPU that it concerns. */
+static void steal_write(struct vcpu *v, bool is_preempted)
+{
+	struct msr_state *m = v->msr;
+	struct pv_steal steal = { .steal = clock_ns_from_tsc(v->sched.steal_tsc),
+				  .version = m->kvm_steal_version += 2,
+				  .preempted = is_preempted };
+
+	if (gmem_write(v->vm, (gpa_t){ m->kvm_steal_time & ~STEAL_ENABLE }, &steal,
+		       offsetof(struct pv_steal, pad)))
+		m->kvm_steal_time &= ~STEAL_ENABLE;
+}
+
+void kvm_pv_steal_update(struct vcpu *v)
+{
+	if (v->msr->kvm_steal_time & STEAL_ENABLE)
+		steal_write(v, false);
+}
+
+void kvm_pv_preempted(struct vcpu *v)
+{
+	if (v->msr->kvm_steal_time & STEAL_ENABLE)
+		steal_write(v, true);
+}
+
 void kvm_pv_reset(struct vcpu *v)
 {
+	v->msr->kvm_steal_time = 0;
 	v->msr->kvm_wall_clock = 0;
 	v->msr->kvm_system_time = 0;
 }

@@ -19,6 +19,7 @@
 #include "core/hv.h"
 #include "core/lib/log.h"
 #include "core/mon/monitor.h"
+#include "core/sched.h"
 #include "core/timer.h"
 #include "core/vm.h"
 #include "drivers/debugcon.h"
@@ -219,9 +220,10 @@ static void start_cpus(void)
 		if (boot->cpus[i].flags & BOOT_CPU_ENABLED)
 			ids[n++] = boot->cpus[i].apic_id;
 	timer_start();
+	sched_init();
 	sti();
 	log_info("%u CPUs on line",
-		 smp_start(ids, n, (hpa_t){ boot->trampoline.hpa }, vm_cpu_loop));
+		 smp_start(ids, n, (hpa_t){ boot->trampoline.hpa }, sched_loop));
 }
 
 /* --- the VMs --- */
@@ -229,23 +231,21 @@ static void start_cpus(void)
 static void create_vms(void)
 {
 	const struct lamina_config *config = &boot->config;
-	u32 next_cpu = 0;
 
 	for (u32 i = 0; i < config->nr_vms; i++) {
 		const struct vm_config *vm = &config->vm[i];
 		struct vm *created;
 
-		if (vm->cpus > cpus_online() - next_cpu) {
-			log_err("%s: %u vCPUs, but only %u of %u CPUs are left; lower 'cpus' in "
-				"line %u"
-				" of lamina.toml",
-				vm->name, vm->cpus, cpus_online() - next_cpu, cpus_online(),
-				vm->cpus_line);
+		if (vm->pin != CONFIG_PIN_NONE && vm->pin + vm->cpus > cpus_online()) {
+			log_err("%s: 'pin' in line %u of lamina.toml needs CPU %u, but only %u are "
+				"on line",
+				vm->name, vm->pin_line, vm->pin + vm->cpus - 1, cpus_online());
 			give_up("a VM does not fit this machine");
 		}
-		if (vm_create(vm, i, next_cpu, &created))
+		if (vm->cpus > cpus_online())
+			log_warn("%s: %u vCPUs share %u CPUs", vm->name, vm->cpus, cpus_online());
+		if (vm_create(vm, i, &created))
 			give_up("a VM cannot be created");
-		next_cpu += vm->cpus;
 	}
 }
 
@@ -276,5 +276,5 @@ void core_main(const struct bootinfo *info)
 	vm_all_over_set(all_over);
 	for (u32 i = 0; i < boot->config.nr_vms; i++)
 		vm_start(vm_of(i));
-	vm_cpu_loop();
+	sched_loop();
 }

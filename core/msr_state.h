@@ -32,6 +32,8 @@ struct msr_state {
 	u64 hwcr;
 	u64 kvm_wall_clock;
 	u64 kvm_system_time;
+	u64 kvm_steal_time;
+	u32 kvm_steal_version; /* of the structure in guest memory; even */
 	u32 kvm_time_version; /* of the structure in guest memory; even */
 };
 

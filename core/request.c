@@ -44,7 +44,7 @@ void vcpu_wake(struct vcpu *v)
 {
 	if (atomic_load_u32(&v->hot->run_state) == RUN_PARKED &&
 	    atomic_cas_u32(&v->hot->run_state, RUN_PARKED, RUN_LOOP))
-		ipi_send(percpu_of(v->cpu)->apic_id, IRQ_WAKE);
+		sched_push(v);
 }
 
 u32 vcpu_request_take(struct vcpu *v, u32 bits)

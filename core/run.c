@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The run loop: serve requests, sleep while there is nothing to run, enter the guest, handle what
- * it comes out for. One vCPU per CPU.
+ * The vCPU's side of the run loop; core/sched.c has the CPU's.
  */
-#include "core/vcpu.h"
+#include "core/run.h"
 
 #include "arch/x86/atomic.h"
 #include "arch/x86/fpu.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/percpu.h"
+#include "arch/x86/regs.h"
 #include "core/hv.h"
+#include "core/kvm_pv.h"
 #include "core/msr.h"
+#include "core/sched.h"
 #include "core/slow.h"
 #include "core/vm.h"
 
@@ -41,47 +43,46 @@ static void sipi_serve(struct vcpu *v)
 	v->state = VCPU_RUNNING;
 }
 
-#define REQ_ALL                                                                                    \
-	(REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC)
-
 /* Everything but REQ_STOP, which stays set until the vCPU is powered on again. */
-static void requests_serve(struct vcpu *v)
-{
-	u32 requests = vcpu_request_take(v, REQ_ALL);
+#define REQ_SERVED                                                                                 \
+	(REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC |              \
+	 REQ_APIC_TIMER)
 
+/* What does not keep a vCPU from sleeping: the CPU's loop looks after these itself. */
+#define REQ_OF_CPU (REQ_RESCHED | REQ_TIMER)
+
+static void requests_serve(struct vcpu *v, u32 requests)
+{
 	if (requests & REQ_TIMER)
 		timer_run();
 	if (requests & REQ_TLB)
 		hv_tlb_flush(v);
 	if (requests & REQ_APIC)
 		lapic_hw_update(v);
+	if (requests & REQ_APIC_TIMER)
+		lapic_timer_expired(v);
 	if (requests & REQ_INIT)
 		init_serve(v);
 	if (requests & REQ_SIPI)
 		sipi_serve(v);
-	if (v->state == VCPU_HALTED && event_wakes(v))
-		v->state = VCPU_RUNNING;
 }
 
 /*
- * Sleep until there is a request. Announced before the last look, as the guest mode is: whoever
- * sets a request after that look sees `parked` and sends IRQ_WAKE. See vcpu_request().
+ * Sleep, unless there is something to do after all. Announced before the last look, as the guest
+ * mode is: whoever sets a request or posts an interrupt after that look sees RUN_PARKED. True if
+ * the vCPU sleeps now, or somebody has woken it already: it is this turn's no more. wake.pml.
  */
-static void vcpu_park(struct vcpu *v)
+static bool vcpu_park(struct vcpu *v)
 {
-	struct vcpu_hot *hot = v->hot;
+	u32 *state = &v->hot->run_state;
 
-	timer_by_guest(false);
-	cli();
-	atomic_xchg_u32(&hot->run_state, RUN_PARKED);
+	v->sched.irq_wakes = v->state == VCPU_HALTED && (hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF);
+	atomic_xchg_u32(state, RUN_PARKED);
 	hv_apic_block(v);
-	if (atomic_load_u32(&hot->requests) || event_wakes(v))
-		sti();
-	else
-		sti_hlt();
-	atomic_xchg_u32(&hot->run_state, RUN_LOOP);
-	hv_apic_load(v);
-	vcpu_request(v, REQ_EVENT);
+	if (!(atomic_load_u32(&v->hot->requests) & ~REQ_OF_CPU) &&
+	    !(v->state == VCPU_HALTED && event_wakes(v)))
+		return true;
+	return !atomic_cas_u32(state, RUN_PARKED, RUN_LOOP);
 }
 
 static void vcpu_enter(struct vcpu *v)
@@ -98,15 +99,22 @@ static void vcpu_enter(struct vcpu *v)
 
 static void vcpu_load(struct vcpu *v)
 {
+	u32 cpu = cpu_index();
+
 	this_cpu()->vcpu = v;
 	hv_vcpu_load(v);
-	hv_apic_load(v);
-	atomic_store_u32(&v->hot->run_state, RUN_LOOP);
+	/* What it has left in this CPU's translation caches is as old as its last stay here. */
+	if (v->last_cpu != cpu)
+		hv_tlb_flush(v);
+	v->last_cpu = cpu;
+	fpu_xcr0_load(fpu_xcr0_max());
+	fpu_restore(v->fpu);
+	fpu_xcr0_load(v->xcr0);
+	msr_load(v);
 }
 
-static void vcpu_unload(struct vcpu *v)
+void vcpu_unload(struct vcpu *v)
 {
-	timer_by_guest(false);
 	fpu_xcr0_load(fpu_xcr0_max());
 	fpu_save(v->fpu);
 	hv_apic_unload(v);
@@ -114,18 +122,66 @@ static void vcpu_unload(struct vcpu *v)
 	this_cpu()->vcpu = NULL;
 }
 
-void vcpu_run(struct vcpu *v)
+/* Spinning is of interest only while somebody else could have the CPU. */
+static void pause_follow(struct vcpu *v)
 {
-	vcpu_load(v);
-	vcpu_reset(v);
-	/* Timers of this queue may have fired while nobody looked. */
-	timer_run();
-	while (!(atomic_load_u32(&v->hot->requests) & REQ_STOP)) {
-		requests_serve(v);
-		if (v->state == VCPU_RUNNING)
-			vcpu_enter(v);
-		else
-			vcpu_park(v);
+	bool exits = sched_has_others();
+
+	if (exits != v->pause_exits)
+		hv_pause_exits(v, exits);
+	v->pause_exits = exits;
+}
+
+/* Make `v` the one that this CPU has loaded; it may still be from its last turn. */
+static void vcpu_switch(struct vcpu *v)
+{
+	struct vcpu *loaded = this_cpu()->vcpu;
+
+	if (loaded != v) {
+		if (loaded)
+			vcpu_unload(loaded);
+		vcpu_load(v);
 	}
+	hv_apic_load(v);
+	kvm_pv_steal_update(v);
+	if (v->is_fresh) {
+		v->is_fresh = false;
+		vcpu_reset(v);
+	}
+	pause_follow(v);
+}
+
+static enum turn vcpu_stop(struct vcpu *v)
+{
+	timer_by_guest(false);
 	vcpu_unload(v);
+	atomic_store_u32(&v->hot->run_state, RUN_OUT);
+	return TURN_STOPPED;
+}
+
+enum turn vcpu_turn(struct vcpu *v)
+{
+	vcpu_switch(v);
+	for (;;) {
+		u32 requests = vcpu_request_take(v, REQ_SERVED | REQ_RESCHED);
+
+		requests_serve(v, requests);
+		if (atomic_load_u32(&v->hot->requests) & REQ_STOP)
+			return vcpu_stop(v);
+		if (v->state == VCPU_HALTED && event_wakes(v))
+			v->state = VCPU_RUNNING;
+		if (v->state != VCPU_RUNNING) {
+			if (vcpu_park(v))
+				return TURN_PARKED;
+			hv_apic_load(v);
+		} else if (requests & REQ_RESCHED) {
+			if (sched_wants_cpu(v)) {
+				kvm_pv_preempted(v);
+				return TURN_PREEMPTED;
+			}
+			pause_follow(v);
+		} else {
+			vcpu_enter(v);
+		}
+	}
 }

@@ -11,6 +11,7 @@
 #include "core/lib/log.h"
 #include "core/msr.h"
 #include "core/npt.h"
+#include "core/sched.h"
 #include "core/vm.h"
 
 static enum next slow_ud(struct vcpu *v)
@@ -154,6 +155,8 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 	case EXIT_HLT:
 		return slow_hlt(v);
 	case EXIT_PAUSE:
+		sched_spin(v);
+		return NEXT_SKIP;
 	case EXIT_CACHE: /* all of the guest's memory is coherent write-back memory */
 		return NEXT_SKIP;
 	case EXIT_HYPERCALL:

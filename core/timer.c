@@ -16,6 +16,7 @@ struct timer_queue {
 	struct lock lock;
 	struct list timers; /* [L:queue] sorted by deadline */
 	bool is_by_guest; /* [o] see timer_by_guest() */
+	bool is_due; /* [o] the interrupt has come since timer_run() */
 } __aligned(64);
 
 static struct timer_queue queues[CPUS_MAX];
@@ -28,6 +29,7 @@ static void timer_interrupt(void)
 {
 	struct vcpu *v = this_cpu()->vcpu;
 
+	queues[cpu_index()].is_due = true;
 	if (v)
 		atomic_or_u32(&v->hot->requests, REQ_TIMER);
 }
@@ -139,8 +141,23 @@ void timer_run(void)
 	struct timer_queue *q = &queues[cpu_index()];
 	struct timer *t;
 
+	q->is_due = false;
+	compiler_barrier();
 	while ((t = queue_take_due(q)))
 		t->fire(t);
+}
+
+bool timer_is_due(void)
+{
+	return *(volatile bool *)&queues[cpu_index()].is_due;
+}
+
+void timer_move(struct timer *t, u32 cpu)
+{
+	if (t->cpu == cpu)
+		return;
+	timer_cancel(t);
+	t->cpu = cpu;
 }
 
 u64 timer_deadline(void)

@@ -36,6 +36,15 @@ bool timer_cancel(struct timer *t);
 /* Run what is due on this CPU and program the hardware for the next. */
 void timer_run(void);
 
+/* Has the timer interrupt come since the last timer_run()? Before sleeping, interrupts off. */
+bool timer_is_due(void);
+
+/*
+ * Disarm `t` and let it belong to CPU `cpu`. Its last callback may still be about to run on the old
+ * one. Whoever arms it.
+ */
+void timer_move(struct timer *t, u32 cpu);
+
 /* The first deadline of this CPU's queue; TIMER_NEVER if it is empty. */
 #define TIMER_NEVER (~0ull)
 u64 timer_deadline(void);

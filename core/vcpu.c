@@ -20,6 +20,9 @@ static enum err vcpu_parts_create(struct vcpu *v)
 	v->fpu = page_alloc_contig(fpu_area_bytes(), 64, true);
 	if (!v->hot->cpuid || !v->fpu)
 		return ERR_NOMEM;
+	/* Loaded before it is reset. */
+	v->xcr0 = XCR0_X87;
+	fpu_area_init(v->fpu);
 	e = lapic_create(v);
 	if (e)
 		return e;
@@ -28,7 +31,15 @@ static enum err vcpu_parts_create(struct vcpu *v)
 	return e ? e : hv_vcpu_init(v);
 }
 
-enum err vcpu_create(struct vm *vm, u32 index, u32 cpu, struct vcpu **out)
+static void vcpu_place(struct vcpu *v)
+{
+	const struct vm_config *config = v->vm->config;
+	bool is_pinned = config->pin != CONFIG_PIN_NONE;
+
+	sched_add(v, config->weight, is_pinned ? config->pin + v->index : SCHED_ANY_CPU);
+}
+
+enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out)
 {
 	struct vcpu *v = page_alloc_contig(sizeof(*v), PAGE_SIZE, true);
 	enum err e;
@@ -37,7 +48,8 @@ enum err vcpu_create(struct vm *vm, u32 index, u32 cpu, struct vcpu **out)
 		return ERR_NOMEM;
 	v->vm = vm;
 	v->index = index;
-	v->cpu = cpu;
+	v->last_cpu = SCHED_ANY_CPU;
+	vcpu_place(v);
 	v->hot = page_alloc();
 	if (v->hot)
 		v->hot->vcpu = v;
@@ -134,6 +146,7 @@ static void hardware_msrs_reset(struct vcpu *v)
 static void state_reset(struct vcpu *v, bool is_init)
 {
 	hv_vcpu_reset(v);
+	v->pause_exits = false;
 	event_reset(v);
 	registers_reset(v);
 	lapic_reset(v, is_init);

@@ -16,6 +16,7 @@
 #include "core/exit.h"
 #include "core/next.h"
 #include "core/request.h"
+#include "core/sched.h"
 #include "core/timer.h"
 #include "core/types.h"
 
@@ -98,8 +99,11 @@ struct vcpu {
 	struct vcpu_hot *hot; /* [c] */
 	struct vm *vm; /* [c] */
 	u32 index; /* [c] in the VM; also its initial APIC ID */
-	u32 cpu; /* [c] index of the CPU that runs it */
-	u32 round; /* [o] of vm->round that it has run */
+	u32 cpu; /* [o] index of the CPU that it belongs to; written before it is handed on */
+	u32 last_cpu; /* [o] where it was last loaded */
+	bool is_fresh; /* [o] to be reset before it runs */
+	bool pause_exits; /* [o] hv_pause_exits() in force */
+	struct sched sched; /* see core/sched.h */
 	enum vcpu_state state; /* [o] */
 	u8 sipi_vector; /* [a] */
 	u32 nmi_pending; /* [a] 0, 1 or 2 as the architecture latches them */
@@ -113,8 +117,8 @@ struct vcpu {
 	void *vendor; /* [c] struct vmx_vcpu or struct svm_vcpu */
 };
 
-/* Create vCPU `index` of `vm` for CPU `cpu`. ERR_NOMEM, with nothing left behind. */
-enum err vcpu_create(struct vm *vm, u32 index, u32 cpu, struct vcpu **out) __must_check;
+/* Create vCPU `index` of `vm`. ERR_NOMEM, with nothing left behind. */
+enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out) __must_check;
 void vcpu_destroy(struct vcpu *v);
 
 /*
@@ -129,8 +133,5 @@ void vcpu_init_signal(struct vcpu *v);
 /* Signals from local APICs: INIT, start-up IPI (page number). Any CPU. */
 void vcpu_signal_init(struct vcpu *v);
 void vcpu_signal_sipi(struct vcpu *v, u8 vector);
-
-/* Power `v` on and run it on this CPU until its VM stops. */
-void vcpu_run(struct vcpu *v);
 
 #endif

@@ -21,7 +21,6 @@
 
 static struct vm *vms[BOOT_MAX_VMS]; /* [c] after start */
 static u32 nr_alive; /* [a] VMs that are not over */
-static struct vcpu *vcpu_on[CPUS_MAX]; /* [a] whom a CPU serves; set once */
 static void (*all_over)(void); /* [c] */
 
 struct vm *vm_of(u32 index)
@@ -88,11 +87,11 @@ static enum err memory_create(struct vm *vm, const struct ram_layout *ram)
 	return e;
 }
 
-static enum err vcpus_create(struct vm *vm, u32 first_cpu)
+static enum err vcpus_create(struct vm *vm)
 {
 	vm->nr_vcpus = vm->config->cpus;
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
-		enum err e = vcpu_create(vm, i, first_cpu + i, &vm->vcpu[i]);
+		enum err e = vcpu_create(vm, i, &vm->vcpu[i]);
 
 		if (e)
 			return e;
@@ -183,7 +182,7 @@ static enum err power_on(struct vm *vm)
 	return ERR_NONE;
 }
 
-static enum err vm_build(struct vm *vm, u32 first_cpu)
+static enum err vm_build(struct vm *vm)
 {
 	struct ram_layout ram = ram_layout_make(vm->config->memory_bytes);
 	enum err e = memory_create(vm, &ram);
@@ -195,7 +194,7 @@ static enum err vm_build(struct vm *vm, u32 first_cpu)
 	if (e)
 		return e;
 	msr_passthrough(vm);
-	e = vcpus_create(vm, first_cpu);
+	e = vcpus_create(vm);
 	if (!e)
 		e = lapic_hw_create(vm);
 	if (!e)
@@ -203,7 +202,7 @@ static enum err vm_build(struct vm *vm, u32 first_cpu)
 	return e;
 }
 
-enum err vm_create(const struct vm_config *config, u32 index, u32 first_cpu, struct vm **out)
+enum err vm_create(const struct vm_config *config, u32 index, struct vm **out)
 {
 	struct vm *vm = page_alloc_contig(sizeof(*vm), PAGE_SIZE, true);
 	enum err e;
@@ -212,7 +211,7 @@ enum err vm_create(const struct vm_config *config, u32 index, u32 first_cpu, str
 		return ERR_NOMEM;
 	vm->config = config;
 	vm->index = index;
-	e = vm_build(vm, first_cpu);
+	e = vm_build(vm);
 	if (e) {
 		log_err("%s: cannot create the VM: %s; it wants %llu MiB, %llu MiB are free",
 			config->name, err_text(e), (unsigned long long)config->memory_bytes >> 20,
@@ -222,28 +221,23 @@ enum err vm_create(const struct vm_config *config, u32 index, u32 first_cpu, str
 	e = power_on(vm);
 	if (e)
 		return e;
-	log_info("%s: %s, %u vCPUs, %llu MiB", config->name, vm->boot.protocol, vm->nr_vcpus,
-		 (unsigned long long)config->memory_bytes >> 20);
+	log_info("%s: %s, %u vCPUs, %llu MiB, local APICs: %s", config->name, vm->boot.protocol,
+		 vm->nr_vcpus, (unsigned long long)config->memory_bytes >> 20,
+		 lapic_path_name((enum lapic_path)vm->lapic_path));
 	vms[index] = vm;
 	atomic_add_u32(&nr_alive, 1);
 	*out = vm;
 	return ERR_NONE;
 }
 
-/* Let every vCPU leave its CPU's loop for one power-on. */
-static void round_begin(struct vm *vm)
+void vm_start(struct vm *vm)
 {
 	atomic_store_u32(&vm->running, vm->nr_vcpus);
 	atomic_add_u32(&vm->round, 1);
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		ipi_send(percpu_of(vm->vcpu[i]->cpu)->apic_id, IRQ_WAKE);
-}
-
-void vm_start(struct vm *vm)
-{
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		__atomic_store_n(&vcpu_on[vm->vcpu[i]->cpu], vm->vcpu[i], __ATOMIC_RELEASE);
-	round_begin(vm);
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
+		vm->vcpu[i]->is_fresh = true;
+		sched_start(vm->vcpu[i]);
+	}
 }
 
 void vm_stop(struct vm *vm, enum vm_end why)
@@ -309,44 +303,12 @@ static void round_end(struct vm *vm)
 		vm_over(vm);
 	} else {
 		log_info("%s: restarts", vm->config->name);
-		round_begin(vm);
+		vm_start(vm);
 	}
 }
 
-/* Run `v` once if its VM has been powered on since it last ran. */
-static bool round_run(struct vcpu *v)
+void vm_vcpu_stopped(struct vcpu *v)
 {
-	u32 round = atomic_load_u32(&v->vm->round);
-
-	if (v->round == round)
-		return false;
-	v->round = round;
-	vcpu_run(v);
 	if (atomic_sub_u32(&v->vm->running, 1) == 1)
 		round_end(v->vm);
-	return true;
-}
-
-static bool has_work(struct vcpu *const *slot)
-{
-	struct vcpu *v = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-
-	return v && v->round != atomic_load_u32(&v->vm->round);
-}
-
-__noreturn void vm_cpu_loop(void)
-{
-	struct vcpu *const *slot = &vcpu_on[cpu_index()];
-
-	for (;;) {
-		timer_run();
-		if (has_work(slot) && round_run(*slot))
-			continue;
-		/* IRQ_WAKE after the look above ends the sleep: STI holds it back until HLT. */
-		cli();
-		if (has_work(slot))
-			sti();
-		else
-			sti_hlt();
-	}
 }

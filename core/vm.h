@@ -45,8 +45,8 @@ struct vm {
 	struct vcpu *vcpu[VM_MAX_VCPUS]; /* [c] */
 	u32 end; /* [a] enum vm_end; first to set it wins */
 	u32 exit_code; /* [a] valid with VM_END_EXIT */
-	u32 running; /* [a] vCPUs that have not left this round's vcpu_run() */
-	u32 round; /* [a] power-ons so far; a change tells the vCPUs to start */
+	u32 running; /* [a] vCPUs that have not stopped since the last power-on */
+	u32 round; /* [a] power-ons so far */
 	bool is_over; /* [a] ended for good */
 
 	struct memslots slots; /* [p] */
@@ -75,20 +75,19 @@ struct vm {
 };
 
 /*
- * Create the VM that `config` describes on the CPUs from `first_cpu` on and load its image; says in
- * the log what is wrong if it cannot. `config` must last. Boot CPU.
+ * Create the VM that `config` describes and load its image; says in the log what is wrong if it
+ * cannot. `config` must last. Boot CPU.
  */
-enum err vm_create(const struct vm_config *config, u32 index, u32 first_cpu,
-		   struct vm **out) __must_check;
+enum err vm_create(const struct vm_config *config, u32 index, struct vm **out) __must_check;
 
-/* Start the VM of vm_create(): its vCPUs run from their CPUs' loops. */
+/* Start the VM of vm_create(): its vCPUs go into the run queues. Any CPU. */
 void vm_start(struct vm *vm);
+
+/* From the scheduler: `v` has left its run loop because its VM stops. Its own CPU. */
+void vm_vcpu_stopped(struct vcpu *v);
 
 /* The VM number `index`, or NULL. Any CPU. */
 struct vm *vm_of(u32 index);
-
-/* Serve this CPU's vCPU whenever its VM is on, else sleep. Every CPU ends up here; no return. */
-__noreturn void vm_cpu_loop(void);
 
 /* What to do when the last VM is over: called once, on any CPU. Set before the first start. */
 void vm_all_over_set(void (*fn)(void));

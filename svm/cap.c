@@ -22,7 +22,9 @@ struct svm_caps svm_caps;
 	X(3, has_nrip, "NRIP save")                                                                \
 	X(5, has_clean_bits, "clean bits")                                                         \
 	X(6, has_flush_by_asid, "flush by ASID")                                                   \
-	X(7, has_decode_assists, "decode assists")
+	X(7, has_decode_assists, "decode assists")                                                 \
+	X(10, has_pause_filter, "PAUSE filter")                                                    \
+	X(12, has_pause_threshold, "PAUSE filter threshold")
 
 #define SVM_EDX_NP BIT(0)
 

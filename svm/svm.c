@@ -162,7 +162,9 @@ void svm_vcpu_load(struct vcpu *v)
 	vmsave(hot->host_vmcb_pa);
 	debug_registers_swap(svm_vcpu(v), true);
 	svm_dirty(v);
-	svm_tlb_flush(v);
+	/* With fewer ASIDs than vCPUs another one may have used this one's. */
+	if (svm_caps.nr_asids <= BOOT_MAX_VMS * VM_MAX_VCPUS)
+		svm_tlb_flush(v);
 }
 
 void svm_vcpu_unload(struct vcpu *v)
@@ -173,6 +175,23 @@ void svm_vcpu_unload(struct vcpu *v)
 void svm_tsc_offset(struct vcpu *v)
 {
 	svm_vmcb(v)->tsc_offset = v->hot->tsc_offset;
+	svm_dirty(v);
+}
+
+/* PAUSEs that a guest may execute before it exits, and TSC ticks after which they count anew. */
+#define PAUSE_COUNT 3000
+#define PAUSE_THRESHOLD 128
+
+void svm_pause_exits(struct vcpu *v, bool is_on)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	vmcb->pause_count = svm_caps.has_pause_filter ? PAUSE_COUNT : 0;
+	vmcb->pause_threshold = svm_caps.has_pause_threshold ? PAUSE_THRESHOLD : 0;
+	if (is_on)
+		vmcb->intercept3 |= INTERCEPT3_PAUSE;
+	else
+		vmcb->intercept3 &= ~(u32)INTERCEPT3_PAUSE;
 	svm_dirty(v);
 }
 

@@ -16,6 +16,8 @@ struct svm_caps {
 	bool has_decode_assists;
 	bool has_flush_by_asid;
 	bool has_clean_bits;
+	bool has_pause_filter;
+	bool has_pause_threshold;
 };
 
 extern struct svm_caps svm_caps;

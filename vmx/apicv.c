@@ -141,7 +141,8 @@ void vmx_apic_update(struct vcpu *v, enum lapic_view view)
 	vmwrite32(VMCS_PROC_CONTROLS, proc);
 	if (v->vm->lapic_path != LAPIC_APICV)
 		return;
-	vmwrite32(VMCS_PROC2_CONTROLS, vmx_caps.proc2 | proc2_of(view));
+	vmwrite32(VMCS_PROC2_CONTROLS,
+		  (vmread32(VMCS_PROC2_CONTROLS) & ~(u32)PROC2_APICV_ALL) | proc2_of(view));
 	vmwrite32(VMCS_PIN_CONTROLS,
 		  vmx_caps.pin | (view == LAPIC_VIEW_OFF ? 0 : (u32)PIN_POSTED));
 	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(view == LAPIC_VIEW_X2APIC ? vmx->x2apic_bitmap

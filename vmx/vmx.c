@@ -213,7 +213,6 @@ void vmx_vcpu_load(struct vcpu *v)
 			  (u64)this_cpu()->apic_id << MODE_APIC_SHIFT;
 	host_state_write(v);
 	switched_load(vmx_vcpu(v));
-	vmx_tlb_flush(v);
 }
 
 void vmx_vcpu_unload(struct vcpu *v)
@@ -226,6 +225,27 @@ void vmx_vcpu_unload(struct vcpu *v)
 void vmx_tsc_offset(struct vcpu *v)
 {
 	vmwrite64(VMCS_TSC_OFFSET, v->hot->tsc_offset);
+}
+
+/* TSC ticks: PAUSEs no further apart than the gap are one loop, which may last for the window. */
+#define PLE_GAP 128u
+#define PLE_WINDOW 4096u
+
+void vmx_pause_exits(struct vcpu *v, bool is_on)
+{
+	u32 proc2;
+
+	(void)v;
+	if (!(vmx_caps.proc2_may & PROC2_PAUSE_LOOP)) {
+		u32 proc = vmread32(VMCS_PROC_CONTROLS) & ~(u32)PROC_PAUSE;
+
+		vmwrite32(VMCS_PROC_CONTROLS, is_on ? proc | (u32)PROC_PAUSE : proc);
+		return;
+	}
+	proc2 = vmread32(VMCS_PROC2_CONTROLS) & ~(u32)PROC2_PAUSE_LOOP;
+	vmwrite32(VMCS_PLE_GAP, PLE_GAP);
+	vmwrite32(VMCS_PLE_WINDOW, PLE_WINDOW);
+	vmwrite32(VMCS_PROC2_CONTROLS, is_on ? proc2 | (u32)PROC2_PAUSE_LOOP : proc2);
 }
 
 /* Stay in the guest while its exits are handled on the spot, interrupts off. */

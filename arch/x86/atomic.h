@@ -65,6 +65,12 @@ ATOMIC_OPS(u64)
 /* The pointer forms work on an lvalue of any pointer type. */
 #define atomic_load_ptr(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define atomic_store_ptr(p, value) __atomic_store_n((p), (value), __ATOMIC_RELEASE)
+#define atomic_cas_ptr(p, old, value)                                                              \
+	({                                                                                         \
+		__typeof__(*(p)) old_ = (old);                                                     \
+		__atomic_compare_exchange_n((p), &old_, (value), false, __ATOMIC_SEQ_CST,          \
+					    __ATOMIC_SEQ_CST);                                     \
+	})
 #define atomic_xchg_ptr(p, value) __atomic_exchange_n((p), (value), __ATOMIC_SEQ_CST)
 
 /* Set, clear or read bit `n` of an array of 32-bit words; true if it was set before. */

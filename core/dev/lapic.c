@@ -68,6 +68,24 @@ u8 lapic_highest_isr(const struct vcpu *v)
 	return vector < 0 ? 0 : (u8)vector;
 }
 
+bool lapic_has_deliverable(const struct vcpu *v)
+{
+	const u32 *regs = v->lapic.regs;
+	u32 ppr = priority_of(reg_get(regs, APIC_TPR), vector_highest(regs, APIC_ISR));
+	int posted = -1;
+
+	if (!lapic_is_enabled(v))
+		return false;
+	for (int i = 7; i >= 0 && posted < 0; i--) {
+		u32 word = atomic_load_u32(&v->hot->posted.pir[i]);
+
+		if (word)
+			posted = i * 32 + (int)bit_last(word);
+	}
+	return vector_deliverable(regs, ppr) >= 0 ||
+	       (posted >= 0 && ((u32)posted & 0xf0) > (ppr & 0xf0));
+}
+
 void lapic_irr_merge(struct vcpu *v, u32 index, u32 bits)
 {
 	atomic_or_u32(vector_word(v->lapic.regs, APIC_IRR, (u8)(32 * index)), bits);

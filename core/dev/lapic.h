@@ -159,6 +159,15 @@ void lapic_cr8_set(struct vcpu *v, u64 value);
 u64 lapic_deadline_get(struct vcpu *v);
 void lapic_deadline_set(struct vcpu *v, u64 guest_tsc);
 
+/* The host timer has fired for `v`: REQ_APIC_TIMER was set. The vCPU's CPU. */
+void lapic_timer_expired(struct vcpu *v);
+
+/*
+ * Would an interrupt, in IRR or posted, be taken now by a CPU with IF=1? Reads only; the vCPU's CPU,
+ * but it need not be loaded.
+ */
+bool lapic_has_deliverable(const struct vcpu *v);
+
 /* hot->tsc_offset has changed: move an armed deadline along. The vCPU's CPU. */
 void lapic_tsc_changed(struct vcpu *v);
 

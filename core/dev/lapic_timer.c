@@ -39,10 +39,17 @@ static u64 period_tsc(const struct vcpu *v)
 	return MAX(ticks, 1ull);
 }
 
+/* The vCPU may have moved since the timer was last armed: it fires where the vCPU is. */
+static void host_timer_arm(struct vcpu *v, u64 deadline_tsc)
+{
+	timer_move(&v->lapic.timer, v->cpu);
+	timer_arm(&v->lapic.timer, deadline_tsc);
+}
+
 static void count_arm(struct vcpu *v, u64 deadline_tsc)
 {
 	v->lapic.timer_deadline_tsc = deadline_tsc;
-	timer_arm(&v->lapic.timer, deadline_tsc);
+	host_timer_arm(v, deadline_tsc);
 }
 
 void lapic_timer_stop(struct vcpu *v)
@@ -81,13 +88,20 @@ static void deadline_check(struct vcpu *v, u64 guest_tsc)
 	}
 	v->lapic.tsc_deadline = guest_tsc;
 	/* A deadline beyond the end of the host's counter is one that never comes. */
-	timer_arm(&v->lapic.timer, now + MIN(guest_tsc - guest_now, ~now));
+	host_timer_arm(v, now + MIN(guest_tsc - guest_now, ~now));
 }
 
+/* The registers are the vCPU's CPU's business, which need not be this one. */
 static void lapic_timer_fire(struct timer *t)
 {
 	struct lapic *l = container_of(t, struct lapic, timer);
-	struct vcpu *v = container_of(l, struct vcpu, lapic);
+
+	vcpu_request(container_of(l, struct vcpu, lapic), REQ_APIC_TIMER);
+}
+
+void lapic_timer_expired(struct vcpu *v)
+{
+	struct lapic *l = &v->lapic;
 	u64 now = clock_tsc();
 
 	if (l->tsc_deadline)
@@ -95,7 +109,7 @@ static void lapic_timer_fire(struct timer *t)
 	else if (l->timer_deadline_tsc && now >= l->timer_deadline_tsc)
 		count_expire(v, now);
 	else if (l->timer_deadline_tsc)
-		timer_arm(t, l->timer_deadline_tsc);
+		host_timer_arm(v, l->timer_deadline_tsc);
 }
 
 void lapic_timer_init(struct vcpu *v)

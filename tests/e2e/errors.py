@@ -52,7 +52,7 @@ def error_memory():
 
 
 def error_cpus():
-    fail_with("error-cpus", ("E-CPUS", "", "more CPUs than the machine"), cpus=3)
+    fail_with("error-cpus", ("E-CPUS", "pin = 1", "pinned to more CPUs"), cpus="2\npin = 1")
 
 
 def error_no_file():

@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/sched.h"
+
+#include "arch/x86/atomic.h"
+#include "arch/x86/insn.h"
+#include "arch/x86/ipi.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/regs.h"
+#include "arch/x86/trap.h"
+#include "core/clock.h"
+#include "core/lib/log.h"
+#include "core/run.h"
+#include "core/timer.h"
+#include "core/vm.h"
+
+/* How long a vCPU runs while others wait, and how much less a woken one must have had. */
+#define SLICE_NS 4000000ull
+#define WAKE_MARGIN_NS 1000000ull
+
+/* How often the sleepers are looked through. */
+#define AUDIT_NS 1000000000ull
+
+struct sched_cpu {
+	struct list queue; /* [o] of those that want to run, by vruntime */
+	struct list parked; /* [o] */
+	u64 floor; /* [o] vruntime that nobody in the queue is below */
+	u64 slice_end_tsc; /* [o] */
+	struct timer slice; /* fires when the running one has had its slice */
+	struct timer audit;
+	u32 index; /* [c] */
+	u32 load; /* [c] sum of weights of those created here */
+	struct vcpu *inbox __aligned(64); /* [a] newest first */
+};
+
+static struct sched_cpu cpus[CPUS_MAX];
+static u64 hungry; /* [a] bit per CPU that has nothing to run */
+static u64 lost_wakes; /* [a] */
+static u64 slice_tsc, margin_tsc; /* [c] */
+_Static_assert(CPUS_MAX <= 64, "one word for the hungry");
+
+static struct sched_cpu *this_sched(void)
+{
+	return &cpus[cpu_index()];
+}
+
+static struct vcpu *vcpu_of_node(struct list_node *node)
+{
+	struct sched *s = container_of(node, struct sched, node);
+
+	return container_of(s, struct vcpu, sched);
+}
+
+/* The loop, or the guest, that was interrupted looks at its requests before it goes on. */
+static void resched_request(void)
+{
+	struct vcpu *v = this_cpu()->vcpu;
+
+	if (v)
+		atomic_or_u32(&v->hot->requests, REQ_RESCHED);
+}
+
+static void slice_over(struct timer *t)
+{
+	(void)t;
+	resched_request();
+}
+
+/*
+ * A deliverable interrupt and a vCPU asleep, twice in a row: a wake-up has been lost, here or in
+ * the hardware. Say so and make up for it.
+ */
+static void audit_one(struct vcpu *v)
+{
+	bool was_suspect = v->sched.is_suspect;
+
+	v->sched.is_suspect = v->sched.irq_wakes && lapic_has_deliverable(v);
+	if (!v->sched.is_suspect || !was_suspect)
+		return;
+	v->sched.is_suspect = false;
+	atomic_add_u64(&lost_wakes, 1);
+	log_err("%s: vCPU %u: asleep with interrupt 0x%x waiting; woken", v->vm->config->name,
+		v->index, lapic_highest_irr(v));
+	vcpu_request(v, REQ_EVENT);
+}
+
+static void audit_fire(struct timer *t)
+{
+	struct sched_cpu *c = container_of(t, struct sched_cpu, audit);
+	struct list_node *node;
+
+	list_for_each(node, &c->parked) audit_one(vcpu_of_node(node));
+	timer_arm(t, clock_tsc() + clock_tsc_from_ns(AUDIT_NS));
+}
+
+u64 sched_lost_wakes(void)
+{
+	return atomic_load_u64(&lost_wakes);
+}
+
+void sched_init(void)
+{
+	slice_tsc = clock_tsc_from_ns(SLICE_NS);
+	margin_tsc = clock_tsc_from_ns(WAKE_MARGIN_NS);
+	for (u32 i = 0; i < CPUS_MAX; i++) {
+		struct sched_cpu *c = &cpus[i];
+
+		list_init(&c->queue);
+		list_init(&c->parked);
+		c->index = i;
+		timer_init(&c->slice, i, slice_over);
+		timer_init(&c->audit, i, audit_fire);
+	}
+	irq_handler_set(IRQ_WAKE, resched_request);
+}
+
+static u32 least_loaded(void)
+{
+	u32 best = 0;
+
+	for (u32 i = 1; i < cpus_online(); i++)
+		if (cpus[i].load < cpus[best].load)
+			best = i;
+	return best;
+}
+
+void sched_add(struct vcpu *v, u32 weight, u32 pin)
+{
+	v->sched.weight = weight;
+	v->sched.pin = pin;
+	v->cpu = pin == SCHED_ANY_CPU ? least_loaded() : pin;
+	cpus[v->cpu].load += weight;
+}
+
+void sched_push(struct vcpu *v)
+{
+	struct vcpu **inbox = &cpus[v->cpu].inbox;
+	u32 apic_id = percpu_of(v->cpu)->apic_id;
+	struct vcpu *first;
+
+	/* wake.pml: from the push on, v is that CPU's. */
+	do {
+		first = atomic_load_ptr(inbox);
+		v->sched.next = first;
+	} while (!atomic_cas_ptr(inbox, first, v));
+	ipi_send(apic_id, IRQ_WAKE);
+}
+
+void sched_start(struct vcpu *v)
+{
+	atomic_store_u32(&v->hot->run_state, RUN_LOOP);
+	sched_push(v);
+}
+
+static void queue_insert(struct sched_cpu *c, struct vcpu *v)
+{
+	struct list_node *node;
+
+	list_for_each(node, &c->queue) if ((s64)(vcpu_of_node(node)->sched.vruntime -
+						 v->sched.vruntime) > 0) break;
+	list_insert_before(node ? node : &c->queue.head, &v->sched.node);
+	v->sched.since_tsc = clock_tsc();
+	atomic_store_u32(&v->sched.is_queued, 1);
+}
+
+static void queue_take(struct vcpu *v)
+{
+	list_remove(&v->sched.node);
+	atomic_store_u32(&v->sched.is_queued, 0);
+	atomic_store_u32(&v->sched.is_boosted, 0);
+}
+
+/* Claim one CPU that has nothing to do; -1 if there is none. */
+static int hungry_take(void)
+{
+	u64 old;
+
+	do {
+		old = atomic_load_u64(&hungry);
+		if (!old)
+			return -1;
+	} while (!atomic_cas_u64(&hungry, old, old & (old - 1)));
+	return (int)bit_first(old);
+}
+
+/* This CPU has other work: give `v`, which is in none of its lists, to an idle CPU if there is one. */
+static bool give_away(struct sched_cpu *c, struct vcpu *v)
+{
+	int to = v->sched.pin == SCHED_ANY_CPU ? hungry_take() : -1;
+
+	if (to < 0)
+		return false;
+	if ((u32)to == c->index)
+		return false;
+	if (this_cpu()->vcpu == v)
+		vcpu_unload(v);
+	/* Weighted time is comparable within one queue only. */
+	v->sched.vruntime += cpus[to].floor - c->floor;
+	v->cpu = (u32)to;
+	sched_push(v);
+	return true;
+}
+
+/* Where a vCPU that has slept enters: not behind, but not with all the time it did not use. */
+static void arrive(struct sched_cpu *c, struct vcpu *v, bool is_busy)
+{
+	u64 least = c->floor - slice_tsc;
+
+	if (v->sched.node.next)
+		list_remove(&v->sched.node);
+	if ((s64)(v->sched.vruntime - least) < 0)
+		v->sched.vruntime = least;
+	if (!is_busy || !give_away(c, v))
+		queue_insert(c, v);
+}
+
+static void inbox_drain(struct sched_cpu *c, bool is_busy)
+{
+	struct vcpu *v = atomic_load_ptr(&c->inbox) ? atomic_xchg_ptr(&c->inbox, NULL) : NULL;
+
+	while (v) {
+		struct vcpu *next = v->sched.next;
+
+		arrive(c, v, is_busy);
+		is_busy = true;
+		v = next;
+	}
+}
+
+/* The first in the queue, but whoever is spun for goes before it. */
+static struct vcpu *queue_first(struct sched_cpu *c)
+{
+	struct list_node *node;
+
+	list_for_each(node, &c->queue) if (atomic_load_u32(&vcpu_of_node(node)->sched.is_boosted))
+		return vcpu_of_node(node);
+	node = list_first(&c->queue);
+	return node ? vcpu_of_node(node) : NULL;
+}
+
+/* The floor rises with the one that has had least, `v` or in the queue. */
+static void floor_raise(struct sched_cpu *c, const struct vcpu *v)
+{
+	struct list_node *node = list_first(&c->queue);
+	u64 least = v->sched.vruntime;
+
+	if (node && (s64)(vcpu_of_node(node)->sched.vruntime - least) < 0)
+		least = vcpu_of_node(node)->sched.vruntime;
+	if ((s64)(least - c->floor) > 0)
+		c->floor = least;
+}
+
+/* Count what `v`, which runs, has had since it was last counted. */
+static void charge(struct sched_cpu *c, struct vcpu *v)
+{
+	u64 now = clock_tsc();
+	u64 ran = now - v->sched.since_tsc;
+
+	v->sched.since_tsc = now;
+	v->sched.vruntime += ran * SCHED_WEIGHT_DEFAULT / v->sched.weight;
+	floor_raise(c, v);
+}
+
+static void slice_start(struct sched_cpu *c)
+{
+	c->slice_end_tsc = clock_tsc() + slice_tsc;
+	if (list_is_empty(&c->queue))
+		timer_cancel(&c->slice);
+	else
+		timer_arm(&c->slice, c->slice_end_tsc);
+}
+
+bool sched_wants_cpu(struct vcpu *v)
+{
+	struct sched_cpu *c = this_sched();
+	struct vcpu *first;
+	u64 margin;
+
+	inbox_drain(c, true);
+	charge(c, v);
+	first = queue_first(c);
+	if (!first)
+		return false;
+	if (!c->slice.is_armed)
+		slice_start(c);
+	margin = (s64)(clock_tsc() - c->slice_end_tsc) >= 0 ? 0 : margin_tsc;
+	if (atomic_load_u32(&first->sched.is_boosted) ||
+	    (s64)(v->sched.vruntime - first->sched.vruntime) > (s64)margin)
+		return true;
+	if (!margin)
+		slice_start(c);
+	return false;
+}
+
+bool sched_has_others(void)
+{
+	return !list_is_empty(&this_sched()->queue);
+}
+
+/* Let another vCPU of the VM go first, wherever it waits for its CPU. */
+static bool boost_one(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	for (u32 i = 1; i < vm->nr_vcpus; i++) {
+		struct vcpu *other = vm->vcpu[(v->index + i) % vm->nr_vcpus];
+
+		if (!atomic_load_u32(&other->sched.is_queued) ||
+		    atomic_xchg_u32(&other->sched.is_boosted, 1))
+			continue;
+		if (other->cpu != v->cpu)
+			ipi_send(percpu_of(other->cpu)->apic_id, IRQ_WAKE);
+		return true;
+	}
+	return false;
+}
+
+void sched_spin(struct vcpu *v)
+{
+	struct sched_cpu *c = this_sched();
+	struct vcpu *first;
+
+	boost_one(v);
+	charge(c, v);
+	first = queue_first(c);
+	if (!first)
+		return;
+	/* It gives up what it is behind the next, but no more. */
+	if (!atomic_load_u32(&first->sched.is_boosted) &&
+	    (s64)(first->sched.vruntime - v->sched.vruntime) >= 0)
+		v->sched.vruntime = first->sched.vruntime + 1;
+	c->slice_end_tsc = clock_tsc();
+	vcpu_request(v, REQ_RESCHED);
+}
+
+/* Sleep until an interrupt. Announced before the last look: who pushes afterwards interrupts. */
+static void idle(struct sched_cpu *c)
+{
+	atomic_or_u64(&hungry, BIT(c->index));
+	timer_by_guest(false);
+	cli();
+	if (atomic_load_ptr(&c->inbox) || timer_is_due())
+		sti();
+	else
+		sti_hlt();
+	atomic_and_u64(&hungry, ~BIT(c->index));
+}
+
+static void turn_end(struct sched_cpu *c, struct vcpu *v, enum turn end)
+{
+	charge(c, v);
+	timer_cancel(&c->slice);
+	switch (end) {
+	case TURN_PREEMPTED:
+		if (!give_away(c, v))
+			queue_insert(c, v);
+		return;
+	case TURN_PARKED:
+		v->sched.is_suspect = false;
+		list_push_back(&c->parked, &v->sched.node);
+		return;
+	case TURN_STOPPED:
+		vm_vcpu_stopped(v);
+		return;
+	}
+}
+
+static void turn(struct sched_cpu *c, struct vcpu *v)
+{
+	u64 now = clock_tsc();
+
+	queue_take(v);
+	v->sched.steal_tsc += now - v->sched.since_tsc;
+	v->sched.since_tsc = now;
+	v->sched.switches++;
+	slice_start(c);
+	turn_end(c, v, vcpu_turn(v));
+}
+
+__noreturn void sched_loop(void)
+{
+	struct sched_cpu *c = this_sched();
+	struct vcpu *v;
+
+	timer_arm(&c->audit, clock_tsc() + clock_tsc_from_ns(AUDIT_NS));
+	for (;;) {
+		timer_run();
+		inbox_drain(c, false);
+		v = queue_first(c);
+		if (v)
+			turn(c, v);
+		else
+			idle(c);
+	}
+}
