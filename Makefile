@@ -5,7 +5,7 @@ Q := $(if $(V),,@)
 say = $(if $(V),@:,@echo "  $(1)	$(2)")
 
 PACKAGES := gcc binutils libc6-dev make python3 libcmocka-dev acpica-tools libzydis-dev \
-	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev cppcheck
+	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev cppcheck spin
 
 # The core: one ELF file at a fixed address, made of everything below these folders.
 CORE_DIRS := arch/x86 core core/lib core/dev core/emul core/load core/mon vmx svm drivers
@@ -41,7 +41,7 @@ help:
 	@echo 'make run-vmx  boot it in Bochs on an emulated CPU with VMX'
 	@echo 'make check    layers, shape, host tests and static analysis: the gate of a commit'
 	@echo 'make test     all tests'
-	@echo 'make test-long  all tests, then the fuzzers'
+	@echo 'make test-long  all tests, then larger models and the fuzzers'
 	@echo 'make bench    cost of exits in instructions: a table, and build/bench.tsv'
 	@echo 'make clean    remove what was built, keep what was fetched'
 	@echo 'V=1 shows the commands. What is missing is installed or fetched first.'
@@ -173,12 +173,14 @@ build/compile_commands.json: Makefile scripts/compile-commands $(CORE_C) $(BOOT_
 TEST_NEEDS := guests setup build/gen/core/load/dsdt.h
 
 test: $(TEST_NEEDS) $(GENERATED) image emulators
-	@python3 tests/run_all.py $(CHECKS) 'python3 tests/run_e2e.py'
+	@python3 tests/run_all.py $(CHECKS) 'python3 tests/model/run_models.py' \
+		'python3 tests/run_e2e.py'
 
-# Slow extras: fuzzers, which need clang.
+# Slow extras: larger models, and fuzzers, which need clang.
 test-long: test
 	@scripts/install-packages clang libclang-rt-14-dev
-	@python3 tests/run_all.py 'python3 tests/run_fuzz.py 300'
+	@python3 tests/run_all.py 'python3 tests/model/run_models.py --long' \
+		'python3 tests/run_fuzz.py 300'
 
 bench: guests build/BOOTX64.EFI emulators
 	@python3 tests/bench/bench.py
