@@ -21,8 +21,8 @@ static void mode_kick(u64 *mode, u64 seen)
 	if (seen & MODE_KICKED)
 		return;
 	flags = irq_save();
-	if (atomic_cas_u64(mode, seen, seen | MODE_KICKED))
-		ipi_send((u32)(seen >> MODE_APIC_SHIFT), IRQ_KICK);
+	if (atomic_cas_u64(mode, seen, seen | MODE_KICKED)) /* kick.pml: CAS */
+		ipi_send((u32)(seen >> MODE_APIC_SHIFT), IRQ_KICK); /* kick.pml: send */
 	irq_restore(flags);
 }
 
@@ -32,8 +32,8 @@ void vcpu_request(struct vcpu *v, u32 bits)
 	u64 seen;
 
 	/* The locked OR is the full barrier that pairs with the XCHG of the entry code. */
-	atomic_or_u32(&hot->requests, bits);
-	seen = atomic_load_u64(&hot->mode);
+	atomic_or_u32(&hot->requests, bits); /* kick.pml, wake.pml: LOCK OR */
+	seen = atomic_load_u64(&hot->mode); /* kick.pml, wake.pml: load */
 	if (seen & MODE_IN_GUEST)
 		mode_kick(&hot->mode, seen);
 	else

@@ -31,8 +31,8 @@ svm_enter:
 	 */
 	incw HOT_ENTRY_WORD+2(%rdi)
 	movq HOT_ENTRY_WORD(%rdi), %rax
-	xchgq %rax, HOT_MODE(%rdi)
-	cmpl $0, HOT_REQUESTS(%rdi)
+	xchgq %rax, HOT_MODE(%rdi) /* kick.pml: XCHG */
+	cmpl $0, HOT_REQUESTS(%rdi) /* kick.pml: test */
 	jne 1f
 	movq HOT_VMCB_PA(%rdi), %rax
 	leaq HOT_MODE(%rdi), %rsp
@@ -50,9 +50,9 @@ svm_enter:
 	movq HOT_GPRS+8*14(%rdi), %r14
 	movq HOT_GPRS+8*15(%rdi), %r15
 	movq HOT_GPRS+8*7(%rdi), %rdi
-	vmrun %rax
+	vmrun %rax /* kick.pml: entry */
 	/* The first store of every way out, refused entries included: not in the guest. */
-	movb $0, (%rsp)
+	movb $0, (%rsp) /* kick.pml: first store */
 	pushq %r15
 	pushq %r14
 	pushq %r13
@@ -83,7 +83,7 @@ svm_enter:
 	xorl %r11d, %r11d
 	xorl %eax, %eax
 	jmp 2f
-1:	movb $0, HOT_MODE(%rdi)
+1:	movb $0, HOT_MODE(%rdi) /* kick.pml: abandon */
 	movl $1, %eax
 2:	popq %r15
 	popq %r14

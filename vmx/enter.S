@@ -25,8 +25,8 @@ vmx_enter:
 	 */
 	incw HOT_ENTRY_WORD+2(%rdi)
 	movq HOT_ENTRY_WORD(%rdi), %rax
-	xchgq %rax, HOT_MODE(%rdi)
-	cmpl $0, HOT_REQUESTS(%rdi)
+	xchgq %rax, HOT_MODE(%rdi) /* kick.pml: XCHG */
+	cmpl $0, HOT_REQUESTS(%rdi) /* kick.pml: test */
 	jne 1f
 	/* Interrupts posted before the mark bring no notification: ON tells of them. */
 	testb $1, HOT_POSTED_CONTROL(%rdi)
@@ -47,18 +47,18 @@ vmx_enter:
 	movq HOT_GPRS+8*15(%rdi), %r15
 	movq HOT_GPRS+8*7(%rdi), %rdi
 	/* The first fails, without effect, for a VMCS that has not been launched yet. */
-	vmresume
+	vmresume /* kick.pml: entry */
 	vmlaunch
 	/* Both failed: not in the guest. */
 	movq (%rsp), %rdi
-	movb $0, HOT_MODE(%rdi)
+	movb $0, HOT_MODE(%rdi) /* kick.pml: first store */
 	movl $2, %eax
 	jmp 2f
 
 	.globl vmx_exit
 vmx_exit:
 	/* HOST_RSP is the mark's address. The first store of every exit: not in the guest. */
-	movb $0, (%rsp)
+	movb $0, (%rsp) /* kick.pml: first store */
 	pushq %r15
 	pushq %r14
 	pushq %r13
@@ -79,7 +79,7 @@ vmx_exit:
 	movq HOT_HOST_RSP(%rdi), %rsp
 	xorl %eax, %eax
 	jmp 2f
-1:	movb $0, HOT_MODE(%rdi)
+1:	movb $0, HOT_MODE(%rdi) /* kick.pml: abandon */
 	movl $1, %eax
 	/* Nothing of the guest stays in a register. */
 2:	xorl %ecx, %ecx

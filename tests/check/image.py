@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """What may stand in the core's image: image.py [ELF]. No FPU or vector registers, nothing both
-writable and executable, and isolated code that jumps and reaches only where it may. Also proves
-that it can fail."""
+writable and executable, isolated code that jumps and reaches only where it may, and the way into
+a guest and out again as entry.py has it. Also proves that it can fail."""
 import bisect
 import re
+import struct
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+import entry
 
 FPU = re.compile(r"%([xyz]mm\d|st\b|mm\d)|^(f(ld|st|nsave|rstor)|fx|xsave|xrstor)")
 FPU_OWNERS = {"fpu_save", "fpu_restore"}
@@ -106,12 +109,29 @@ def outside_errors(image):
             yield f"isolated {function} reaches {target}: {text}"
 
 
+def fixups(image):
+    """The exception table: two self-relative numbers of 32 bits each."""
+    start, end = (image.address.get(f"ex_table_{edge}", 0) for edge in ("start", "end"))
+    if start == end:
+        return {}
+    dump = tool("objdump", "-s", f"--start-address={start}", f"--stop-address={end}", image.path)
+    data = bytes.fromhex("".join(re.findall(r"^ [0-9a-f]+ ((?:[0-9a-f]+ ){1,4})", dump, re.M)))
+    numbers = [start + 4 * i + n for i, (n,) in enumerate(struct.iter_unpack("<i", data))]
+    return dict(zip(numbers[::2], numbers[1::2]))
+
+
+def entry_errors(image):
+    if "vmx_enter" in image.address: # the little images below have none
+        yield from entry.errors(image.insns, entry.offsets(), fixups(image))
+
+
 CHECKS = {
     "no FPU or vector registers": fpu_errors,
     "no segment is writable and executable": segment_errors,
     "no relocations": relocation_errors,
     "no indirect branches in isolated code": indirect_errors,
     "isolated code stays inside": outside_errors,
+    "into a guest and out: FLG-2, 3, 4, 5, 14": entry_errors,
 }
 
 # A sound little image, and what makes it a bad one.
@@ -157,6 +177,7 @@ def self_tests(folder):
         yield f"noticed: {what}", bool(list(check(sample(folder, line))))
     writable = sample(folder, "nop", "-N")
     yield "noticed: a writable and executable segment", bool(list(segment_errors(writable)))
+    yield from entry.self_tests()
 
 
 def main():

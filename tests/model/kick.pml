@@ -94,7 +94,12 @@ again:
 	/* vmx_enter, svm_enter: test */
 #ifndef LATE
 #ifndef NOTEST
-	if :: h[v].req != 0 -> atomic { h[v].g = 0; h[v].enters = 0 }; goto again :: else fi;
+	if
+	:: h[v].req != 0 ->             /* abandon */
+		atomic { h[v].g = 0; h[v].enters = 0 };
+		goto again
+	:: else
+	fi;
 #endif
 #endif
 	/* vmx_enter, svm_enter: entry; interrupts have been off since the mark. */

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""What the code around VM entry must look like, as the linker left it: vmx_enter, vmx_exit and
+svm_enter. A part of image.py. An instruction is (address, function, text) in AT&T syntax.
+
+FLG-2  the mark is an XCHG, then come the requests; nothing stores between the two. From the mark
+       to the entry there is no call, no return, no jump but a conditional one, and interrupts
+       stay as they are (FLG-3).
+FLG-4  STI is not right before VMRUN.
+FLG-5  on every way out the first store clears the mark, within three instructions.
+FLG-14 on every way out, nothing returns, calls or jumps through a register or memory before the
+       host's registers are back: RSP from its place, RBX, RBP and R12 to R15 from the stack, the
+       others overwritten, so that nothing of the guest is left in them either."""
+import re
+from pathlib import Path
+
+SAVED = {"rbx", "rbp", "r12", "r13", "r14", "r15"}
+ALL = SAVED | {"rax", "rcx", "rdx", "rsi", "rdi", "rsp", "r8", "r9", "r10", "r11"}
+ENTRIES = {"vmx_enter": ("vmresume", "vmlaunch"), "svm_enter": ("vmrun",)}
+WITHIN = 3
+
+BRANCH = re.compile(r"^(?:bnd |notrack |rep[nz]* )*(ret|lret|iret|call|lcall|syscall|sysret|int\b|"
+                    r"l?jmp\w*\s+\*)")
+UNMASKS = re.compile(r"^(sti|stgi|popf)")
+JUMP = re.compile(r"^(j\w+)\s+(?:0x)?([0-9a-f]+)\b")
+READS_MEMORY = re.compile(r"^(cmp|test|bt[lqw]?\s|lea|nop|prefetch|verw|i?mul|i?div|lgdt|lidt|"
+                          r"vmptrld|invlpg|invept|invvpid|j|call)")
+STORES_ANYWAY = re.compile(r"^(push|call|int|rep|stos|movs|xchg|xadd|cmpxchg|vmptrst|vmclear)")
+
+
+def offsets(path="build/gen/core/offsets.h"):
+    text = Path(path).read_text(encoding="ascii")
+    return {name: int(value) for name, value in re.findall(r"#define (\w+) (\d+)", text)}
+
+
+def stores(text):
+    """Does it write memory? What is not known to read only is taken for a store."""
+    if STORES_ANYWAY.match(text) and ("(" in text or not text.startswith("xchg")):
+        return True
+    last = re.split(r",(?![^(]*\))", text)[-1]
+    is_memory = "(" in last or re.search(r"%[fg]s:|(^|\s)(0x[0-9a-f]+|[0-9a-f]{8,})$", last)
+    return bool(is_memory) and not READS_MEMORY.match(text)
+
+
+def destination(text):
+    """The 64-bit name of the register that an instruction writes as a whole."""
+    match = re.match(r"(?!push|cmp|test)\S+\s+(?:.*,)?%(\w+)$", text)
+    name = match.group(1) if match else ""
+    if re.fullmatch(r"r\d+d", name):
+        return name[:-1]
+    return re.sub(r"^e", "r", name)
+
+
+class Code:
+    """The functions around the entry, and where their fix-ups lead."""
+
+    def __init__(self, insns, hot, fixups):
+        self.insns = [i for i in insns if i[1] in ("vmx_enter", "vmx_exit", "svm_enter")]
+        self.index = {insn[0]: number for number, insn in enumerate(self.insns)}
+        self.fixups = fixups
+        self.clears = [f"movb $0x0,{place}" for place in ("(%rsp)", f"{hot['HOT_MODE']:#x}(%rdi)")]
+        self.mark = f"xchg %rax,{hot['HOT_MODE']:#x}(%rdi)"
+        self.points = f"lea {hot['HOT_MODE']:#x}(%rdi),%rsp"
+        self.test = f"cmpl $0x0,{hot['HOT_REQUESTS']:#x}(%rdi)"
+        self.back = f"mov {hot['HOT_HOST_RSP']:#x}(%rdi),%rsp"
+
+    def find(self, function, text):
+        return [number for number, insn in enumerate(self.insns)
+                if insn[1] == function and re.fullmatch(text, insn[2])]
+
+    def text(self, number):
+        return self.insns[number][2] if number < len(self.insns) else "(end)"
+
+    def target(self, number):
+        """Where a direct jump leads: an instruction's number, or none of this code."""
+        match = JUMP.match(self.text(number))
+        return self.index.get(int(match.group(2), 16)) if match else None
+
+
+def entry_errors(code, function, names):
+    """From the mark to the last entry instruction."""
+    marks = code.find(function, re.escape(code.mark))
+    entries = [number for name in names for number in code.find(function, name + r"( .*)?")]
+    if len(marks) != 1 or len(entries) != len(names) or min(entries) < marks[0]:
+        yield f"FLG-2: {function}: not one XCHG of the mark before {' and '.join(names)}"
+        return
+    between = range(marks[0] + 1, max(entries))
+    tests = [number for number in between if code.text(number) == code.test]
+    if not tests or not re.match(r"jne?\b", code.text(tests[0] + 1)):
+        yield f"FLG-2: {function}: no look at the requests behind the mark"
+        return
+    for number in between:
+        text = code.text(number)
+        if number < tests[0] and stores(text):
+            yield f"FLG-2: {function}: stores between mark and requests: {text}"
+        if BRANCH.match(text) or text.startswith("jmp"):
+            yield f"FLG-14: {function}: between mark and entry: {text}"
+        if UNMASKS.match(text):
+            yield f"FLG-3: {function}: between mark and entry: {text}"
+    for number in entries:
+        if names == ("vmrun",) and code.text(number - 1) == "sti":
+            yield f"FLG-4: {function}: STI right before VMRUN"
+    if names == ("vmrun",) and code.points not in map(code.text, between):
+        yield f"FLG-5: {function}: RSP does not point at the mark"
+
+
+def ways_out(code):
+    """Yield (name, number of its first instruction, registers that must come back)."""
+    for number in code.find("vmx_exit", ".*")[:1]:
+        yield "VM exit", number, ALL
+    for number in code.find("vmx_enter", "vmlaunch"):
+        yield "failed VMLAUNCH", number + 1, ALL - {"rsp"}
+    for number in code.find("svm_enter", "vmrun( .*)?"):
+        yield "#VMEXIT", number + 1, ALL
+    for function in ENTRIES:
+        for number in code.find(function, re.escape(code.test)):
+            yield f"requests in {function}", code.target(number + 1), SAVED
+    for number, (address, _, text) in enumerate(code.insns):
+        if address in code.fixups:
+            yield f"fault of {text}", code.index.get(code.fixups[address]), ALL
+
+
+def first_store_errors(code, what, start):
+    number = start
+    for _ in range(WITHIN):
+        text = code.text(number)
+        if text in code.clears:
+            return
+        if stores(text) or BRANCH.match(text):
+            yield f"FLG-5: {what}: not the mark is cleared first: {text}"
+            return
+        number = code.target(number) if text.startswith("jmp") else number + 1
+    yield f"FLG-5: {what}: the mark is not cleared within {WITHIN} instructions"
+
+
+def comes_back(code, text):
+    """The register that has the host's value, or nothing of the guest's, from here on."""
+    name = destination(text)
+    if name in SAVED:
+        return name if text.startswith("pop") else ""
+    return name if name != "rsp" or text == code.back else ""
+
+
+def branch_errors(code, what, start, needed):
+    """Follow each path until all that is needed is back."""
+    paths, seen = [(start, SAVED - SAVED)], set()
+    while paths:
+        number, back = paths.pop()
+        if number is None or number >= len(code.insns):
+            yield f"FLG-14: {what}: leaves the code before the host's registers are back"
+            continue
+        if (number, frozenset(back)) in seen:
+            continue
+        seen.add((number, frozenset(back)))
+        text = code.text(number)
+        if BRANCH.match(text):
+            lacks = ", ".join(sorted(needed - back))
+            yield f"FLG-14: {what}: {text} without the host's {lacks}"
+            continue
+        back = back | {comes_back(code, text)}
+        if back >= needed:
+            continue
+        if JUMP.match(text):
+            paths.append((code.target(number), back))
+        if not text.startswith("jmp"):
+            paths.append((number + 1, back))
+
+
+def errors(insns, hot, fixups):
+    insns = [(address, function, re.sub(r"\s+", " ", re.sub(r"\s*[#<].*", "", text)))
+             for address, function, text in insns]
+    code = Code(insns, hot, fixups)
+    for function, names in ENTRIES.items():
+        yield from entry_errors(code, function, names)
+    ways = list(ways_out(code))
+    if len(ways) < 5:
+        yield "FLG-5: not all ways out are there: " + ", ".join(way[0] for way in ways)
+    for what, start, needed in ways:
+        if start is None:
+            yield f"FLG-5: {what}: leads out of the code"
+            continue
+        yield from first_store_errors(code, what, start)
+        yield from branch_errors(code, what, start, needed)
+
+
+HOT = {"HOT_MODE": 0x80, "HOT_REQUESTS": 0x88, "HOT_HOST_RSP": 0xc8}
+POPS = "\n".join(f"pop %{name}" for name in sorted(SAVED)) + "\nret\n"
+ZEROS = "\n".join(f"xor %{n},%{n}" for n in "eax ecx edx esi r8d r9d r10d r11d".split()) + "\n"
+SOUND = f"""
+vmx_enter:
+mov %rsp,0xc8(%rdi)
+xchg %rax,0x80(%rdi)
+cmpl $0x0,0x88(%rdi)
+jne busy
+mov 0x38(%rdi),%rdi
+vmresume
+vmlaunch
+mov (%rsp),%rdi
+movb $0x0,0x80(%rdi)
+jmp gone
+vmx_exit:
+movb $0x0,(%rsp)
+push %rax
+mov %rsp,%rdi
+mov 0xc8(%rdi),%rsp
+jmp gone
+busy:
+movb $0x0,0x80(%rdi)
+gone:
+{ZEROS}pop %rdi
+{POPS}svm_enter:
+mov %rsp,0xc8(%rdi)
+xchg %rax,0x80(%rdi)
+cmpl $0x0,0x88(%rdi)
+jne full
+lea 0x80(%rdi),%rsp
+mov 0x38(%rdi),%rdi
+vmrun
+movb $0x0,(%rsp)
+push %rbx
+mov %rsp,%rdi
+mov 0xc8(%rdi),%rsp
+{ZEROS}jmp left
+full:
+movb $0x0,0x80(%rdi)
+left:
+{POPS}"""
+EXIT = "vmx_exit:\nmovb $0x0,(%rsp)"
+# What makes it a bad one: text and its replacement, and the requirement that the message names.
+BAD = {
+    "a plain store as the mark": ("xchg %rax,0x80(%rdi)", "mov %rax,0x80(%rdi)", "FLG-2"),
+    "a mark in another place": ("xchg %rax,0x80(%rdi)", "xchg %rax,0x90(%rdi)", "FLG-2"),
+    "no look at the requests": ("cmpl $0x0,0x88(%rdi)", "cmpl $0x0,0x8(%rdi)", "FLG-2"),
+    "a look before the mark": ("xchg %rax,0x80(%rdi)\ncmpl $0x0,0x88(%rdi)",
+                               "cmpl $0x0,0x88(%rdi)\nxchg %rax,0x80(%rdi)", "FLG-2"),
+    "a look without a consequence": ("jne busy", "nop", "FLG-2"),
+    "a store before the look": ("cmpl $0x0,0x88", "mov %rcx,0x8(%rdi)\ncmpl $0x0,0x88", "FLG-2"),
+    "a push before the look": ("cmpl $0x0,0x88", "push %rcx\ncmpl $0x0,0x88", "FLG-2"),
+    "STI before the entry": ("vmresume", "sti\nvmresume", "FLG-3"),
+    "STI before VMRUN": ("vmrun", "sti\nvmrun", "FLG-4"),
+    "a call before the entry": ("vmresume", "call gone\nvmresume", "FLG-14"),
+    "a return before the entry": ("vmrun", "ret\nvmrun", "FLG-14"),
+    "an indirect jump before the entry": ("vmrun", "jmp *%rax\nvmrun", "FLG-14"),
+    "RSP elsewhere at VMRUN": ("lea 0x80(%rdi),%rsp", "lea 0x88(%rdi),%rsp", "FLG-5"),
+    "a push before the clearing": (EXIT, "vmx_exit:\npush %rax\nmovb $0x0,(%rsp)", "FLG-5"),
+    "a store before the clearing": ("vmrun\n", "vmrun\nmov %rax,0x8(%rsp)\n", "FLG-5"),
+    "a store to GS before the clearing": ("vmrun\n", "vmrun\nincq %gs:0x10\n", "FLG-5"),
+    "a store by address before the clearing": ("vmrun\n", "vmrun\nmov %al,0x7000\n", "FLG-5"),
+    "a late clearing": (EXIT, "vmx_exit:\n" + "nop\n" * 3 + "movb $0x0,(%rsp)", "FLG-5"),
+    "one too wide": (EXIT, "vmx_exit:\nmovq $0x0,(%rsp)", "FLG-5"),
+    "another value": (EXIT, "vmx_exit:\nmovb $0x1,(%rsp)", "FLG-5"),
+    "no clearing behind VMLAUNCH": ("mov (%rsp),%rdi\nmovb $0x0,0x80(%rdi)", "nop", "FLG-5"),
+    "no clearing of an abandoned entry": ("full:\nmovb $0x0,0x80(%rdi)", "full:", "FLG-5"),
+    "a return with the guest's RBX": ("pop %rbx\n", "", "FLG-14"),
+    "a return with the guest's R9": ("xor %r9d,%r9d\n", "", "FLG-14"),
+    "a return on the guest's stack": ("mov 0xc8(%rdi),%rsp", "nop", "FLG-14"),
+    "a call too early": ("push %rbx", "call left", "FLG-14"),
+    "an indirect call too early": ("gone:\n", "gone:\ncall *0x8(%rdi)\n", "FLG-14"),
+    "an indirect jump too early": ("push %rax", "notrack jmp *%rax", "FLG-14"),
+    "an early return on one path": ("gone:\n", "gone:\ntest %eax,%eax\nje early\n", "FLG-14"),
+    "no #VMEXIT": ("vmrun\n", "", "FLG-5"),
+}
+
+
+def listing(text):
+    """Instructions of a text with labels; each of the early kind of path returns at once."""
+    labels, lines, function = {"early": 0x2000}, [], ""
+    for line in text.split("\n"):
+        if line.endswith(":"):
+            labels[line[:-1]] = 0x1000 + len(lines)
+            function = line[:-1] if line.startswith(("vmx_", "svm_")) else function
+        elif line:
+            lines.append((0x1000 + len(lines), function, line))
+    return [(address, function, re.sub(r"^(j\w+|call) (\w+)$",
+                                       lambda m: f"{m.group(1)} {labels[m.group(2)]:x}", line))
+            for address, function, line in lines]
+
+
+def self_tests():
+    """Yield (what, is it as it should be)."""
+    sound = listing(SOUND)
+    yield "a sound entry passes", not list(errors(sound, HOT, {}))
+    vmrun = next(address for address, _, text in sound if text == "vmrun")
+    yield "a sound fix-up passes", not list(errors(sound, HOT, {vmrun: vmrun + 1}))
+    yield "noticed: a fix-up behind the clearing", any(
+        "FLG-5" in error for error in errors(sound, HOT, {vmrun: vmrun + 2}))
+    for what, (old, new, number) in BAD.items():
+        bad = listing(SOUND.replace(old, new))
+        yield f"noticed: {what}", old in SOUND and any(
+            error.startswith(number) for error in errors(bad, HOT, {}))
