@@ -34,6 +34,7 @@ SHORT = """
     wake IDLELATE: halts
     wake NORESCHED: waits
     wake OPENPICK: waits
+    wake OPENPARK: asleep
     wake STATEFIRST: asleep
     wake NOIPI: waits
     posted

@@ -24,6 +24,7 @@
  *        -DIDLELATE   the idle CPU looks at the inbox before CLI
  *        -DNORESCHED  the handler sets no request
  *        -DOPENPICK   interrupts are on between the look at the inbox and the loading
+ *        -DOPENPARK   interrupts are on between the parking and the unloading
  *        -DSTATEFIRST the sender reads the run state before it sets the request
  *        -DNOIPI      the waker sends IRQ_WAKE only if the inbox was empty, and before it pushes
  * Right as well: -DFIRSTIPI  IRQ_WAKE only if the inbox was empty when the vCPU was pushed
@@ -204,7 +205,10 @@ preempt:
 	ifl = 0;
 	atomic { queued[v] = 1; loaded = NONE };
 	goto pick;
-park:	ifl = 0;
+park:	/* Off until nobody is loaded: the handler must not mark a vCPU that has parked. */
+#ifndef OPENPARK
+	ifl = 0;
+#endif
 #ifdef LOOKFIRST
 	r = req[v];
 	state[v] = PARKED;
