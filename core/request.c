@@ -42,8 +42,8 @@ void vcpu_request(struct vcpu *v, u32 bits)
 
 void vcpu_wake(struct vcpu *v)
 {
-	if (atomic_load_u32(&v->hot->run_state) == RUN_PARKED &&
-	    atomic_cas_u32(&v->hot->run_state, RUN_PARKED, RUN_LOOP))
+	if (atomic_load_u32(&v->hot->run_state) == RUN_PARKED && /* wake.pml: load */
+	    atomic_cas_u32(&v->hot->run_state, RUN_PARKED, RUN_LOOP)) /* wake.pml: CAS */
 		sched_push(v);
 }
 

@@ -29,7 +29,7 @@ vmx_enter:
 	cmpl $0, HOT_REQUESTS(%rdi) /* kick.pml: test */
 	jne 1f
 	/* Interrupts posted before the mark bring no notification: ON tells of them. */
-	testb $1, HOT_POSTED_CONTROL(%rdi)
+	testb $1, HOT_POSTED_CONTROL(%rdi) /* posted.pml: test ON */
 	jnz 1f
 	movq HOT_GPRS+8*0(%rdi), %rax
 	movq HOT_GPRS+8*1(%rdi), %rcx

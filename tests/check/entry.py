@@ -67,6 +67,12 @@ class Code:
         return [number for number, insn in enumerate(self.insns)
                 if insn[1] == function and re.fullmatch(text, insn[2])]
 
+    def between(self, function, names):
+        """From behind the first mark to before the last entry instruction."""
+        marks = self.find(function, re.escape(self.mark))
+        entries = self.find(function, f"({'|'.join(names)})( .*)?")
+        return range(marks[0] + 1, entries[-1]) if marks and entries else range(0)
+
     def text(self, number):
         return self.insns[number][2] if number < len(self.insns) else "(end)"
 
@@ -79,11 +85,11 @@ class Code:
 def entry_errors(code, function, names):
     """From the mark to the last entry instruction."""
     marks = code.find(function, re.escape(code.mark))
-    entries = [number for name in names for number in code.find(function, name + r"( .*)?")]
-    if len(marks) != 1 or len(entries) != len(names) or min(entries) < marks[0]:
+    entries = code.find(function, f"({'|'.join(names)})( .*)?")
+    if len(marks) != 1 or len(entries) != len(names) or entries[0] < marks[0]:
         yield f"FLG-2: {function}: not one XCHG of the mark before {' and '.join(names)}"
         return
-    between = range(marks[0] + 1, max(entries))
+    between = code.between(function, names)
     tests = [number for number in between if code.text(number) == code.test]
     if not tests or not re.match(r"jne?\b", code.text(tests[0] + 1)):
         yield f"FLG-2: {function}: no look at the requests behind the mark"
@@ -111,9 +117,10 @@ def ways_out(code):
         yield "failed VMLAUNCH", number + 1, ALL - {"rsp"}
     for number in code.find("svm_enter", "vmrun( .*)?"):
         yield "#VMEXIT", number + 1, ALL
-    for function in ENTRIES:
-        for number in code.find(function, re.escape(code.test)):
-            yield f"requests in {function}", code.target(number + 1), SAVED
+    for function, names in ENTRIES.items():
+        for number in code.between(function, names):
+            if JUMP.match(code.text(number)):
+                yield f"{code.text(number - 1)} in {function}", code.target(number), SAVED
     for number, (address, _, text) in enumerate(code.insns):
         if address in code.fixups:
             yield f"fault of {text}", code.index.get(code.fixups[address]), ALL
@@ -257,6 +264,7 @@ BAD = {
     "an indirect call too early": ("gone:\n", "gone:\ncall *0x8(%rdi)\n", "FLG-14"),
     "an indirect jump too early": ("push %rax", "notrack jmp *%rax", "FLG-14"),
     "an early return on one path": ("gone:\n", "gone:\ntest %eax,%eax\nje early\n", "FLG-14"),
+    "a way to abandon without clearing": ("vmresume", "test %eax,%eax\nje gone\nvmresume", "FLG-5"),
     "no #VMEXIT": ("vmrun\n", "", "FLG-5"),
 }
 

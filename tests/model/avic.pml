@@ -13,10 +13,12 @@
  * the CPU is in guest mode with no doorbell, kick or request pending, or while the vCPU sleeps and
  * nothing wakes it.
  *
+ * Inhibition: `live` falls, is_running falls, the VMCB's AVIC goes off, then the look at IRR.
+ *
  * Wrong: -DBLKLATE    blocking: is_running cleared after the look at IRR
  *        -DNORUN      inhibition leaves is_running set
  *        -DNOSCAN     no look at IRR after inhibition
- *        -DNOFENCE    inhibition: the look before `live = 0` has left the store buffer
+ *        -DNOFENCE    inhibition: the look before `live` and is_running have left the store buffer
  *        -DNOFENCE -DLIVEFIRST   the same, and `live` read before the word
  *        -DLIVEEARLY  `live` read before IRR is set
  *        -DSTALEID    doorbell by software to a CPU read before IRR was set
@@ -40,7 +42,7 @@
 byte irr;                        /* in the register page                         */
 bit isrun = 1, hostid;           /* the physical APIC ID table's entry           */
 bit live = 1;                    /* hot->apic_live: a doorbell reaches the APIC  */
-bit sb;                          /* store buffer of the target holds live := 0   */
+bit sb;                          /* a store buffer holds live = 0, isrun = 0     */
 bit von = 1;                     /* the VMCB has AVIC on                         */
 bit mask;                        /* inhibit mask of the VM                       */
 byte req;                        /* EVENT, APICV                                 */
@@ -116,9 +118,15 @@ proctype inhibitor() {
     od
 }
 
+inline flush() {
+    isrun = (sb -> 0 : isrun);
+    live = (sb -> 0 : live);
+    sb = 0
+}
+
 #ifdef NOFENCE
 proctype drain() {               /* the store buffer empties at any time         */
-endd: do :: atomic { sb -> sb = 0; live = 0 } od
+endd: do :: atomic { sb -> flush() } od
 }
 #endif
 
@@ -130,32 +138,32 @@ active proctype target() {
 LOAD:                                               /* svm_apic_load()           */
     atomic { if :: cpu = 0 :: cpu = 1 fi; ipi[0] = 0; ipi[1] = 0 };
 #ifdef TABLEID
-    atomic { isrun = von; live = (sb -> 0 : live); sb = 0 };
+    atomic { flush(); isrun = von };
 #else
-    atomic { isrun = von; hostid = cpu; live = (sb -> 0 : live); sb = 0 };
+    atomic { flush(); isrun = von; hostid = cpu };
 #endif
 LOOP:
     ipi[cpu] = 0;                                   /* IF=1: strays are eaten    */
-    atomic { r = req; req = 0; live = (sb -> 0 : live); sb = 0 };    /* XCHG     */
+    atomic { r = req; req = 0; flush() };    /* XCHG     */
     ev = ((r & EVENT) != 0);
     if                                              /* lapic_hw_update()         */
-    :: (r & APICV) && mask && von ->                /* off                       */
-#ifndef NORUN
+    :: (r & APICV) && mask && von ->                /* off: first `live`         */
+#ifdef NOFENCE
+       sb = 1;                                      /* plain stores, no fence    */
+#else
+       live = 0;                                    /* XCHG                      */
+#endif
+#if !defined(NORUN) && !defined(NOFENCE)
        isrun = 0;                                   /* locked                    */
 #endif
        von = 0;
-#ifdef NOFENCE
-       sb = 1;                                      /* plain store, no fence     */
-#else
-       live = 0;                                    /* ... and full fence        */
-#endif
 #ifndef NOSCAN
        ev = 1
 #endif
     :: (r & APICV) && !mask && !von ->              /* on                        */
        von = 1;
-       live = 1;
-       isrun = 1
+       isrun = 1;
+       live = 1                                     /* last                      */
     :: else
     fi;
     if                                              /* the look                  */
@@ -164,7 +172,7 @@ LOOP:
     fi;
 ENTER:
     /* svm_enter: XCHG, test */
-    atomic { g = 1; gcpu = cpu; live = (sb -> 0 : live); sb = 0 };
+    atomic { g = 1; gcpu = cpu; flush() };
     if :: req != 0 -> atomic { g = 0; gcpu = 0; r = 0; ev = 0 }; goto LOOP :: else fi;
 #ifdef NAP5
     agrees = von != mask;

@@ -3,11 +3,11 @@
  * posted.pml: posted interrupts on VMX (FLG-2, FLG-10, NAP-13).
  *
  * One vCPU on two CPUs, NS senders with one vector each. A sender is, freely chosen, software
- * (vmx_apic_post()) or hardware (a device or IPI virtualization: PIR, then ON, SN, NV and NDST of
- * the descriptor in one atomic step). The vCPU synchronizes by hand, enters, is preempted with or
- * without SN, moves, blocks with NV = WAKE, is woken from the wake-up list of a CPU. A notification
- * to a CPU that does not hold the vCPU is lost; one that is latched is eaten by the run loop, where
- * interrupts are on.
+ * (vmx_apic_post()) or hardware (a device or IPI virtualization: PIR, then ON, NV and NDST of the
+ * descriptor in one atomic step). The vCPU synchronizes by hand, enters, is preempted, moves,
+ * blocks with NV = WAKE, is woken from the wake-up list of a CPU. A notification to a CPU that does not
+ * hold the vCPU is lost; one that is latched is eaten by the run loop, where interrupts are on. SN
+ * stays 0: entry looks at ON.
  *
  * Property "lost": with all senders done, PIR is never non-empty while the CPU is in guest mode
  * with no notification latched, or while the vCPU sleeps and nothing is on its way to wake it.
@@ -17,7 +17,6 @@
  *        -DNOBLKCHK   NV is switched to WAKE without testing ON again
  *        -DNDSTLATE   NDST is written after NV and after the tests of ON
  *        -DWORDFIRST  the sender reads the guest-mode word before it sets PIR
- *        -DNORESCAN   SN is cleared without a look at PIR
  *        -DLISTLATE   put on the wake-up list only after the test of ON
  *        -DPARKLATE   the run state becomes PARKED only after the test of ON
  * Right as well: -DNDSTSPLIT  NV, then NDST in a second store, both before the fence and the tests:
@@ -32,7 +31,7 @@
 #define NV01 0
 #define WAKE 1
 
-byte pir; bit on, sn, nv, ndst;  /* the posted-interrupt descriptor              */
+byte pir; bit on, nv, ndst;      /* the posted-interrupt descriptor              */
 bit g, gcpu;                     /* the in-guest word, changed by XCHG           */
 bit parked, wake;                /* run state PARKED (HLT); wake-up request      */
 bit list[2];                     /* stands on the wake-up list of CPU p         */
@@ -70,7 +69,7 @@ proctype sender(byte b) {
        fi
     :: skip;                                        /* hardware                  */
        atomic { pir = pir | b };
-       atomic { if :: !on && !sn -> on = 1; lnv = nv; ld = ndst; act = 1 :: else fi };
+       atomic { if :: !on -> on = 1; lnv = nv; ld = ndst; act = 1 :: else fi };
        if
        :: act && lnv == NV01 -> send_nv(ld)
        :: act && lnv == WAKE -> iwk[ld] = 1
@@ -92,17 +91,14 @@ active proctype vcpu() {
 LOAD:                                               /* vmx_apic_load()           */
     atomic { if :: cpu = 0 :: cpu = 1 fi; inv[0] = 0; inv[1] = 0 };
 #ifdef NDSTLATE
-    atomic { nv = NV01; sn = 0 };
+    atomic { nv = NV01 };
 #else
 #ifdef NDSTSPLIT
-    atomic { nv = NV01; sn = 0 };
+    atomic { nv = NV01 };
     ndst = cpu;
 #else
-    atomic { nv = NV01; ndst = cpu; sn = 0 };       /* one CMPXCHG               */
+    atomic { nv = NV01; ndst = cpu };               /* one CMPXCHG               */
 #endif
-#endif
-#ifndef NORESCAN
-    if :: pir != 0 -> on = 1 :: else fi;            /* posted while SN was set   */
 #endif
 LOOP:
     inv[cpu] = 0;                                   /* IF=1: strays are eaten    */
@@ -140,7 +136,6 @@ ENTER:
     g = 0;                                          /* vmx_exit: first store     */
     goto LOOP;
 PREEMPT:                                            /* vmx_apic_unload()         */
-    if :: sn = 1 :: skip fi;                        /* SN: with device posting   */
     goto LOAD;
 BLOCK:
     wake = 0;

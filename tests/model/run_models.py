@@ -44,7 +44,6 @@ SHORT = """
     posted NOBLKCHK: lost
     posted NDSTLATE: lost
     posted WORDFIRST: lost
-    posted NORESCAN: lost
     posted LISTLATE: lost
     posted PARKLATE: lost
     avic
