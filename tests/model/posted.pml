@@ -5,9 +5,9 @@
  * One vCPU on two CPUs, NS senders with one vector each. A sender is, freely chosen, software
  * (vmx_apic_post()) or hardware (a device or IPI virtualization: PIR, then ON, NV and NDST of the
  * descriptor in one atomic step). The vCPU synchronizes by hand, enters, is preempted, moves,
- * blocks with NV = WAKE, is woken from the wake-up list of a CPU. A notification to a CPU that does not
- * hold the vCPU is lost; one that is latched is eaten by the run loop, where interrupts are on. SN
- * stays 0: entry looks at ON.
+ * blocks with NV = WAKE, is woken from the wake-up list of a CPU. A notification to a CPU that does
+ * not hold the vCPU is lost; one that is latched is eaten by the run loop, where interrupts are on.
+ * SN stays 0: entry looks at ON.
  *
  * Property "lost": with all senders done, PIR is never non-empty while the CPU is in guest mode
  * with no notification latched, or while the vCPU sleeps and nothing is on its way to wake it.

@@ -66,7 +66,6 @@ LONG = """
     wake FIRSTIPI
     posted NS=3
     avic ROUNDS=2
-    avic NS=2 ROUNDS=0
     avic NS=2
 """
 
