@@ -33,8 +33,8 @@ SHORT = """
     wake NOCAS: twice
     wake IDLELATE: halts
     wake NORESCHED: waits
-    wake OPENPICK: waits
-    wake OPENPARK: asleep
+    wake NOLOOK: waits
+    wake LOOKEARLY: waits
     wake STATEFIRST: asleep
     wake NOIPI: waits
     posted
@@ -66,7 +66,6 @@ LONG = """
     wake FIRSTIPI
     posted NS=3
     avic ROUNDS=2
-    avic NS=2
 """
 
 ERROR = re.compile(r"^pan\S*: (assertion violated|invalid end state)\s*(.*?) \(at depth", re.M)

@@ -7,11 +7,12 @@
  * kick a vCPU that is in the guest (kick.pml) and wake one that is parked. A vCPU's run state is a
  * word apart from the guest-mode word. A waker pushes the vCPU on the inbox of its CPU, a list that
  * the CPU only ever takes as a whole, and sends IRQ_WAKE; its handler sets REQ_RESCHED for the vCPU
- * that is loaded there. The vCPUs begin OUT and are started by somebody else.
+ * that is loaded there, which may be one whose turn is over. The vCPUs begin OUT and are started by
+ * somebody else. Interrupts are off only from CLI to HLT and from the mark to the exit.
  *
  * Properties, while no sender is under way:
- * asleep  no vCPU is parked with a request set;
- * stray   a vCPU that is to run is in the queue, in the inbox or loaded;
+ * asleep  no vCPU is parked with a request set, but for REQ_RESCHED;
+ * stray   a vCPU that is to run is in the queue, in the inbox or has its turn;
  * halts   the CPU does not halt with its inbox non-empty and no wake-up latched;
  * waits   it is not in guest mode with its inbox non-empty, or with a request of the vCPU set,
  *         and no interrupt latched.
@@ -23,8 +24,9 @@
  *        -DNOCAS      the waker tests and stores: two of them push
  *        -DIDLELATE   the idle CPU looks at the inbox before CLI
  *        -DNORESCHED  the handler sets no request
- *        -DOPENPICK   interrupts are on between the look at the inbox and the loading
- *        -DOPENPARK   interrupts are on between the parking and the unloading
+ *        -DNOLOOK     the inbox is not looked at again once the vCPU is loaded: IRQ_WAKE may have
+ *                     marked the one that was loaded before
+ *        -DLOOKEARLY  it is looked at again, but before the loading
  *        -DSTATEFIRST the sender reads the run state before it sets the request
  *        -DNOIPI      the waker sends IRQ_WAKE only if the inbox was empty, and before it pushes
  * Right as well: -DFIRSTIPI  IRQ_WAKE only if the inbox was empty when the vCPU was pushed
@@ -41,6 +43,9 @@
 #ifndef ROUNDS
 #define ROUNDS 1
 #endif
+#if NV > 1
+#define OTHERS                  /* who is alone finds nobody in the inbox during its turn */
+#endif
 #define NONE NV
 #define EVENT 1
 #define RESCHED 2
@@ -54,12 +59,13 @@ byte inbox = NONE;              /* its newest */
 bit boxed[NV];                  /* stands in the inbox, for the proof */
 bit queued[NV];                 /* stands in the run queue */
 byte loaded = NONE;             /* this_cpu()->vcpu */
+byte turn = NONE;               /* whose turn it is, for the proof */
 bit hw, halted, ifl = 1;        /* guest mode, HLT, RFLAGS.IF */
 bit twice;                      /* always 0 */
 bit wake, kick;                 /* IRQ_WAKE, IRQ_KICK latched */
 byte busy;                      /* senders under way */
 
-/* vcpu_wake(), its end: nobody else is pushing v. */
+/* sched_push(): nobody else is pushing v. */
 inline push(v) {
 	twice = boxed[v] || queued[v];
 	assert(!twice);
@@ -122,15 +128,15 @@ end:	do
 	od
 }
 
-/* Power on: the same as waking, from another state. */
+/* sched_start() */
 proctype starter(byte v) {
 	byte old;
-	atomic { busy++; state[v] = LOOP };             /* CAS */
+	atomic { busy++; state[v] = LOOP };
 	push(v);
 	atomic { busy--; old = 0 }
 }
 
-/* The handlers of IRQ_KICK and IRQ_WAKE. */
+/* The handlers of IRQ_KICK and IRQ_WAKE: nothing, and resched_request(). */
 active proctype interrupts() {
 end:	do
 	:: atomic { ifl && kick -> kick = 0; halted = 0 }
@@ -143,53 +149,61 @@ end:	do
 	od
 }
 
-/* XCHG of the inbox; then the list is this CPU's own, so it is walked in one step. */
+/* inbox_drain(): XCHG; then the list is this CPU's own, so it is walked in one step. */
 inline take() {
 	atomic {
-		v = inbox;
+		n = inbox;
 		inbox = NONE;
 		do
-		:: v != NONE ->
-			twice = queued[v] || loaded == v || state[v] != LOOP;
+		:: n != NONE ->
+			twice = queued[n] || turn == n || state[n] != LOOP;
 			assert(!twice);
-			boxed[v] = 0;
-			queued[v] = 1;
-			v = next[v]
+			boxed[n] = 0;
+			queued[n] = 1;
+			n = next[n]
 		:: else -> break
 		od
 	}
 }
 
+inline look() {
+	if :: inbox != NONE -> req[v] = req[v] | RESCHED :: else fi
+}
+
+/* sched_loop(), vcpu_turn() */
 active proctype cpu() {
-	byte v = NONE; byte r;
-pick:	/* Interrupts stay off until the choice is loaded. */
-#ifndef OPENPICK
-	ifl = 0;
-#endif
-	take();
-	atomic {
+	byte v = NONE, n = NONE, r;
+loop:	take();
+	atomic {                                        /* queue_first(), turn() */
 		if
 		:: queued[0] -> v = 0
 		:: NV > 1 && queued[NV - 1] -> v = NV - 1
 		:: else -> v = NONE; goto idle
 		fi;
 		queued[v] = 0;
-		loaded = v
+		turn = v
 	};
-	ifl = 1;
-serve:	/* vcpu_request_take() */
-	atomic { r = req[v]; req[v] = 0 };
+#ifdef LOOKEARLY
+	look();
+#endif
+	loaded = v;                                     /* vcpu_switch() */
+#if defined(OTHERS) && !defined(NOLOOK) && !defined(LOOKEARLY)
+	look();
+#endif
+serve:	atomic { r = req[v]; req[v] = 0 };              /* vcpu_request_take() */
 	if
-	:: (r & RESCHED) -> goto preempt
+	:: (r & RESCHED) ->                             /* sched_wants_cpu() */
+#ifdef OTHERS
+		take();
+#endif
+		if :: goto serve :: goto preempt fi
 	:: else ->
 		if
 		:: goto enter                           /* it runs ... */
 		:: !(r & EVENT) -> goto park            /* ... or has nothing to run for */
-		:: goto preempt                         /* its time is over */
 		fi
 	fi;
-enter:	/* Off until the exit. */
-	ifl = 0;
+enter:	ifl = 0;
 	g[v] = 1;                                       /* XCHG */
 	if :: req[v] != 0 -> goto out :: else fi;       /* test */
 	hw = 1;
@@ -202,55 +216,44 @@ out:	g[v] = 0;
 	ifl = 1;
 	goto serve;
 preempt:
-	ifl = 0;
-	atomic { queued[v] = 1; loaded = NONE };
-	goto pick;
-park:	/* Off until nobody is loaded: the handler must not mark a vCPU that has parked. */
-#ifndef OPENPARK
-	ifl = 0;
-#endif
+	atomic { queued[v] = 1; turn = NONE };
+	goto loop;
+park:                                                   /* vcpu_park() */
 #ifdef LOOKFIRST
-	r = req[v];
+	r = req[v] & EVENT;
 	state[v] = PARKED;
 #else
 	state[v] = PARKED;                              /* XCHG */
-	r = req[v];                                     /* look */
+	r = req[v] & EVENT;                             /* look */
 #endif
 	if
 	:: r != 0 ->                                    /* CAS */
 #ifdef STOREBACK
-		state[v] = LOOP; ifl = 1; goto serve
+		state[v] = LOOP; goto serve
 #else
-		atomic {
-			if
-			:: state[v] == PARKED -> state[v] = LOOP; ifl = 1; goto serve
-			:: else
-			fi
-		}
+		atomic { if :: state[v] == PARKED -> state[v] = LOOP; goto serve :: else fi }
 #endif
 	:: else
 	fi;
-	loaded = NONE;                                  /* parked, or in a waker's hands */
-	goto pick;
+	turn = NONE;                                    /* parked, or in a waker's hands */
+	goto loop;
 idle:
 #ifdef IDLELATE
-	ifl = 1;
-	if :: inbox != NONE -> goto pick :: else fi;
+	if :: inbox != NONE -> goto loop :: else fi;
 	ifl = 0;
 #else
-	ifl = 1;
 	ifl = 0;                                        /* CLI */
-	if :: inbox != NONE -> goto pick :: else fi;    /* look */
+	if :: inbox != NONE -> ifl = 1; goto loop :: else fi;   /* look */
 #endif
 	atomic { ifl = 1; halted = 1 };                 /* STI, HLT */
 end:	!halted;
-	goto pick
+	goto loop
 }
 
-#define ASLEEP(v) (state[v] == PARKED && req[v] != 0 && loaded != v)
-#define STRAY(v) (state[v] == LOOP && !boxed[v] && !queued[v] && loaded != v)
+#define ASLEEP(v) (state[v] == PARKED && (req[v] & EVENT) && turn != v)
+#define STRAY(v) (state[v] == LOOP && !boxed[v] && !queued[v] && turn != v)
 #define HALTED (halted && inbox != NONE && !wake)
-#define WAITS (hw && !kick && !wake && (inbox != NONE || req[loaded] != 0))
+#define WAITS (hw && !kick && !wake && (inbox != NONE || req[turn] != 0))
 
 active proctype monitor() {
 	bit asleep, stray, halts, waits;
