@@ -82,7 +82,7 @@ EFI_STATUS check_cpus(const struct bootinfo *info, const CHAR16 *path)
 		if (vm->pin != CONFIG_PIN_NONE && vm->pin + vm->cpus > n)
 			return console_error(
 				E_CPUS,
-				L"%s:%d: VM \"%a\": pin = %d with cpus = %d, but this machine has %d",
+				L"%s:%d: VM \"%a\": pin = %d, cpus = %d, but this machine has %d",
 				path, vm->pin_line, vm->name, vm->pin, vm->cpus, n);
 	}
 	return EFI_SUCCESS;

@@ -44,7 +44,7 @@
 	X(EXIT_APIC_WRITE, "APIC register written") /* info = offset; the page has the value */    \
 	X(EXIT_APIC_EOI, "level interrupt ended") /* vector */                                     \
 	X(EXIT_APIC_ACCESS, "APIC page") /* gpa, access: emulate the instruction */                \
-	X(EXIT_APIC_IPI, "IPI left to software") /* info = destination:ICR, is_sent */                \
+	X(EXIT_APIC_IPI, "IPI left to software") /* info = destination:ICR, is_sent */             \
 	X(EXIT_APIC_TPR, "task priority below threshold")                                          \
 	X(EXIT_ENTRY_FAILED, "VM entry failed") /* raw, info = qualification or error number */    \
 	X(EXIT_UNKNOWN, "unknown exit") /* raw */

@@ -99,8 +99,8 @@ struct segment {
  * apic_vm_free  Undo apic_vm_init.
  * apic_update   From the next entry on the hardware has `view` of the APIC; what it keeps outside
  *               the register page (SVI, EOI-exit bitmap) is made anew from there.
- * apic_post     Make `vector` pending without an exit if v is in the guest, wake it if it is parked.
- *               Any CPU, any locks held.
+ * apic_post     Make `vector` pending, without an exit if v is in the guest; wake it if it is
+ *               parked. Any CPU, any locks held.
  * apic_notify   The second half of apic_post alone: the vector stands in IRR already.
  * apic_sync     What others have posted is in the IRR of the page now.
  * apic_enter    Last thing before entry: what the hardware must be told of IRR and TPR.

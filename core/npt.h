@@ -27,7 +27,8 @@ enum err npt_fault(struct vm *vm, gpa_t gpa) __must_check;
  * Map the 4 KiB page at `gpa` to `hpa`, if `is_allowed(vm)` says so under the table's lock, which
  * npt_unmap_page() takes. ERR_BUSY if not; ERR_NOMEM.
  */
-enum err npt_map_page(struct vm *vm, gpa_t gpa, hpa_t hpa, bool (*is_allowed)(void *vm)) __must_check;
+enum err npt_map_page(struct vm *vm, gpa_t gpa, hpa_t hpa,
+		      bool (*is_allowed)(void *vm)) __must_check;
 
 /* Forget the 4 KiB page at `gpa`; every vCPU drops its cached translations before this returns. */
 void npt_unmap_page(struct vm *vm, gpa_t gpa);

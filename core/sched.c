@@ -182,7 +182,7 @@ static int hungry_take(void)
 	return (int)bit_first(old);
 }
 
-/* This CPU has other work: give `v`, which is in none of its lists, to an idle CPU if there is one. */
+/* This CPU has other work: give `v`, which is in none of its lists, to an idle CPU, if any is. */
 static bool give_away(struct sched_cpu *c, struct vcpu *v)
 {
 	int to = v->sched.pin == SCHED_ANY_CPU ? hungry_take() : -1;

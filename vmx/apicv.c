@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The local APIC in VMX hardware: TPR shadow, APICv, posted interrupts, IPI virtualization. SDM
- * "APIC Virtualization and Virtual Interrupts". The counterpart of svm/avic.c. The virtual-APIC page
- * is the register page of core/dev/lapic.c; the descriptor lies in the hot page, whose address is
- * that of the page.
+ * "APIC Virtualization and Virtual Interrupts". The counterpart of svm/avic.c. The virtual-APIC
+ * page is the register page of core/dev/lapic.c; the descriptor is the first thing in the hot page.
  */
 #include "vmx/vmx.h"
 
@@ -131,8 +130,9 @@ void vmx_apic_update(struct vcpu *v, enum lapic_view view)
 {
 	const struct vmx_vm *vmx = v->vm->vendor;
 	bool has_shadow = view != LAPIC_VIEW_OFF || v->vm->lapic_path == LAPIC_TPR_SHADOW;
-	u32 proc = vmread32(VMCS_PROC_CONTROLS) & ~(u32)(PROC_TPR_SHADOW | PROC_CR8 | PROC_TERTIARY);
+	u32 proc = vmread32(VMCS_PROC_CONTROLS);
 
+	proc &= ~(u32)(PROC_TPR_SHADOW | PROC_CR8 | PROC_TERTIARY);
 	proc |= (u32)(has_shadow ? PROC_TPR_SHADOW : PROC_CR8);
 	if (view != LAPIC_VIEW_OFF && vmx_caps.has_ipiv) {
 		proc |= PROC_TERTIARY;

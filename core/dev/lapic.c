@@ -217,7 +217,7 @@ static void lapic_eoi(struct vcpu *v)
 		return;
 	*vector_word(regs, APIC_ISR, (u8)vector) &= ~vector_bit((u8)vector);
 	ppr_update(regs);
-	/* Done by software though the hardware delivers: it keeps the vector in service elsewhere. */
+	/* Done by software while the hardware delivers: it has to be told. */
 	if (v->hot->apic_live)
 		hv_apic_update(v, (enum lapic_view)v->lapic.view);
 	if (vector_is_set(regs, APIC_TMR, (u8)vector))

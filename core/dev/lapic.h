@@ -163,8 +163,8 @@ void lapic_deadline_set(struct vcpu *v, u64 guest_tsc);
 void lapic_timer_expired(struct vcpu *v);
 
 /*
- * Would an interrupt, in IRR or posted, be taken now by a CPU with IF=1? Reads only; the vCPU's CPU,
- * but it need not be loaded.
+ * Would an interrupt, in IRR or posted, be taken now by a CPU with IF=1? Reads only. The vCPU's
+ * CPU, loaded or not.
  */
 bool lapic_has_deliverable(const struct vcpu *v);
 

@@ -130,7 +130,7 @@ void lapic_hw_update(struct vcpu *v)
 
 	if (v->vm->lapic_path < LAPIC_APICV)
 		return;
-	/* avic.pml: live falls, with a full barrier, before anything else; IRR is looked at later. */
+	/* avic.pml: live falls first, with a full barrier; IRR is looked at later. */
 	if (view == LAPIC_VIEW_OFF)
 		atomic_xchg_u32(&v->hot->apic_live, 0);
 	held_take(&v->lapic);

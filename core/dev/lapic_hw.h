@@ -7,9 +7,10 @@
  *
  * What the vendors do is behind hv_apic_*() of core/hv.h. Their rules:
  * - hot->apic_live is 1 while the hardware delivers for the vCPU. It falls before the hardware is
- *   turned off and rises after it is on; a full barrier stands between its fall and the look at IRR.
- * - whoever posts sets the vector (IRR or PIR) with a locked operation and looks at apic_live and at
- *   the guest-mode word only afterwards.
+ *   turned off and rises after it is on; a full barrier stands between its fall and the look at
+ *   IRR.
+ * - whoever posts sets the vector (IRR or PIR) with a locked operation, and looks at apic_live and
+ *   at the guest-mode word only afterwards.
  */
 #ifndef CORE_DEV_LAPIC_HW_H
 #define CORE_DEV_LAPIC_HW_H

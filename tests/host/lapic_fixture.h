@@ -90,8 +90,17 @@ bool timer_cancel(struct timer *t)
 	return was_armed;
 }
 
+void timer_move(struct timer *t, u32 cpu)
+{
+	assert_int_equal(t->cpu, cpu);
+}
+
 void vcpu_request(struct vcpu *v, u32 bits)
 {
+	if (bits == REQ_APIC_TIMER) {
+		lapic_timer_expired(v);
+		return;
+	}
 	assert_int_equal(bits & ~REQ_APIC, REQ_EVENT);
 	requests[v->index]++;
 }

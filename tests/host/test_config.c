@@ -173,8 +173,8 @@ static void test_keys(void **state)
 	assert_bad("name = \"a\"\n",
 		   "t:1:1: name: keys stand below a table; tables: [lamina], [[vm]]");
 	assert_bad(VM "  Name = \"b\"\n",
-		   "t:5:3: Name: unknown key in [[vm]]; allowed: name, cpus, memory, kernel, "
-		   "initrd, modules, cmdline, testdev, lapic, on_reset, on_crash");
+		   "t:5:3: Name: unknown key in [[vm]]; allowed: name, cpus, weight, pin, memory, "
+		   "kernel, initrd, modules, cmdline, testdev, lapic, on_reset, on_crash");
 	assert_bad("[lamina]\ncpus = 1\n",
 		   "t:2:1: cpus: unknown key in [lamina]; allowed: on_end, debug_exit, log_level, "
 		   "escape");

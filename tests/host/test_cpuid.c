@@ -278,7 +278,7 @@ static void hypervisor_leaves(void **state)
 	memcpy(text, &e.ebx, 12);
 	assert_string_equal(text, "KVMKVMKVM");
 	assert_int_equal(e.eax, 0x40000001);
-	assert_entry(ask(0x40000001, 99), BIT(1) | BIT(3) | BIT(24), 0, 0, 0);
+	assert_entry(ask(0x40000001, 99), BIT(1) | BIT(3) | BIT(5) | BIT(24), 0, 0, 0);
 	e = ask(0x40000100, 0);
 	memcpy(text, &e.ebx, 12);
 	assert_string_equal(text, "LaminaLamina");

@@ -205,7 +205,7 @@ static void unknown_msrs_fault(void **state)
 		0x2,	    0x11,	0x12,	    0x48,	0x49,
 		0x10b,	    0x122,	0x19b,	    0x1c4,	0x345,
 		0x480,	    0x48b,	0x600,	    0x6a0,	0xda0,
-		0x40000000, 0x4b564cff, 0x4b564d02, 0x4b564d03, 0x4b564d07,
+		0x40000000, 0x4b564cff, 0x4b564d02, 0x4b564d04, 0x4b564d07,
 		0xc0000104, 0xc0010115, 0xc0010117, 0xc001011f, 0xc0011020,
 		0x80000000, 0xffffffff,
 	};
@@ -215,6 +215,19 @@ static void unknown_msrs_fault(void **state)
 		assert_true(rd_faults(numbers[i]));
 		assert_false(wr(numbers[i], 0));
 	}
+}
+
+static void steal_time(void **state)
+{
+	u64 value;
+
+	(void)state;
+	assert_true(wr(0x4b564d03, 0));
+	assert_true(rd_on(v, 0x4b564d03, &value));
+	assert_int_equal(value, 0);
+	/* Only the enable bit may be set below the address. */
+	assert_false(wr(0x4b564d03, 0x1003));
+	assert_false(wr(0x4b564d03, 0x1021));
 }
 
 static void hardware_msrs_pass(void **state)
@@ -766,6 +779,8 @@ int main(void)
 #define A(f) cmocka_unit_test_setup_teardown(f, setup_amd, teardown)
 	const struct CMUnitTest tests[] = {
 		I(unknown_msrs_fault),
+		I(steal_time),
+		A(steal_time),
 		A(unknown_msrs_fault),
 		I(hardware_msrs_pass),
 		I(hardware_msrs_by_exit),
