@@ -141,6 +141,8 @@ static void vcpu_switch(struct vcpu *v)
 		if (loaded)
 			vcpu_unload(loaded);
 		vcpu_load(v);
+		/* What came since the CPU's look was noted for who was loaded: wake.pml, look. */
+		atomic_or_u32(&v->hot->requests, REQ_RESCHED | REQ_TIMER);
 	}
 	hv_apic_load(v);
 	kvm_pv_steal_update(v);

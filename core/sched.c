@@ -29,6 +29,7 @@ struct sched_cpu {
 	struct timer audit;
 	u32 index; /* [c] */
 	u32 load; /* [c] sum of weights of those created here */
+	bool is_woken; /* [o] IRQ_WAKE has come since posted_wake() */
 	struct vcpu *inbox __aligned(64); /* [a] newest first */
 };
 
@@ -57,6 +58,30 @@ static void resched_request(void)
 
 	if (v)
 		atomic_or_u32(&v->hot->requests, REQ_RESCHED);
+}
+
+static void wake_interrupt(void)
+{
+	this_sched()->is_woken = true;
+	resched_request();
+}
+
+/* posted.pml, the wake handler: hardware that posts to a parked vCPU cannot move it to RUN_LOOP. */
+static void posted_wake(struct sched_cpu *c)
+{
+	struct list_node *node;
+
+	if (!c->is_woken)
+		return;
+	c->is_woken = false;
+	compiler_barrier();
+	list_for_each(node, &c->parked)
+	{
+		struct vcpu *v = vcpu_of_node(node);
+
+		if (atomic_load_u64(&v->hot->posted.control) & POSTED_ON)
+			vcpu_wake(v);
+	}
 }
 
 static void slice_over(struct timer *t)
@@ -110,7 +135,7 @@ void sched_init(void)
 		timer_init(&c->slice, i, slice_over);
 		timer_init(&c->audit, i, audit_fire);
 	}
-	irq_handler_set(IRQ_WAKE, resched_request);
+	irq_handler_set(IRQ_WAKE, wake_interrupt);
 }
 
 static u32 least_loaded(void)
@@ -137,7 +162,7 @@ void sched_push(struct vcpu *v)
 	u32 apic_id = percpu_of(v->cpu)->apic_id;
 	struct vcpu *first;
 
-	/* wake.pml: from the push on, v is that CPU's. */
+	/* wake.pml: load, link, CAS; from here on v is that CPU's. Then send. */
 	do {
 		first = atomic_load_ptr(inbox);
 		v->sched.next = first;
@@ -213,10 +238,13 @@ static void arrive(struct sched_cpu *c, struct vcpu *v, bool is_busy)
 		queue_insert(c, v);
 }
 
+/* wake.pml: XCHG takes the whole list. */
 static void inbox_drain(struct sched_cpu *c, bool is_busy)
 {
-	struct vcpu *v = atomic_load_ptr(&c->inbox) ? atomic_xchg_ptr(&c->inbox, NULL) : NULL;
+	struct vcpu *v;
 
+	posted_wake(c);
+	v = atomic_load_ptr(&c->inbox) ? atomic_xchg_ptr(&c->inbox, NULL) : NULL;
 	while (v) {
 		struct vcpu *next = v->sched.next;
 
@@ -332,13 +360,13 @@ void sched_spin(struct vcpu *v)
 	vcpu_request(v, REQ_RESCHED);
 }
 
-/* Sleep until an interrupt. Announced before the last look: who pushes afterwards interrupts. */
+/* Sleep until an interrupt. wake.pml: CLI, look, "STI, HLT"; who pushes after the look interrupts. */
 static void idle(struct sched_cpu *c)
 {
 	atomic_or_u64(&hungry, BIT(c->index));
 	timer_by_guest(false);
 	cli();
-	if (atomic_load_ptr(&c->inbox) || timer_is_due())
+	if (atomic_load_ptr(&c->inbox) || c->is_woken || timer_is_due())
 		sti();
 	else
 		sti_hlt();

@@ -52,6 +52,7 @@ struct posted {
 	u64 control; /* [a] POSTED_* */
 	u64 reserved[3];
 } __aligned(64);
+#define POSTED_ON BIT(0) /* of control: something was posted */
 _Static_assert(sizeof(struct posted) == 64, "posted-interrupt descriptor");
 
 /*

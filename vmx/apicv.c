@@ -15,9 +15,7 @@
 #define PROC2_APICV_BOTH (PROC2_APIC_REGS | PROC2_VID)
 #define PROC2_APICV_ALL (PROC2_APICV_BOTH | PROC2_APIC_ACCESS | PROC2_X2APIC)
 
-/* Bits of struct posted.control. */
-#define POSTED_ON BIT(0)
-#define POSTED_SN BIT(1)
+/* Fields of struct posted.control. SN is never set: see vmx_apic_unload(). */
 #define POSTED_NV_SHIFT 16
 #define POSTED_NDST_SHIFT 32
 #define POSTED_NDST_XAPIC_SHIFT 8 /* within NDST */
