@@ -360,7 +360,7 @@ void sched_spin(struct vcpu *v)
 	vcpu_request(v, REQ_RESCHED);
 }
 
-/* Sleep until an interrupt. wake.pml: CLI, look, "STI, HLT"; who pushes after the look interrupts. */
+/* Sleep until an interrupt. wake.pml: CLI, look, "STI, HLT". */
 static void idle(struct sched_cpu *c)
 {
 	atomic_or_u64(&hungry, BIT(c->index));
