@@ -184,6 +184,7 @@ static bool inject_irq(struct vcpu *v, u32 blocking)
 		return false;
 	e.vector = (u8)vector;
 	hv_inject(v, &e);
+	v->irqs.injected++;
 	return true;
 }
 

@@ -220,6 +220,7 @@ static void start_cpus(void)
 		if (boot->cpus[i].flags & BOOT_CPU_ENABLED)
 			ids[n++] = boot->cpus[i].apic_id;
 	timer_start();
+	request_init();
 	sched_init();
 	sti();
 	log_info("%u CPUs on line",

@@ -14,16 +14,33 @@
  * left it, and any later entry reads the requests again. Between winning and sending nothing may
  * intervene, so interrupts are off.
  */
-static void mode_kick(u64 *mode, u64 seen)
+static void mode_kick(struct vcpu *v, u64 seen)
 {
+	u64 *mode = &v->hot->mode;
 	u64 flags;
 
 	if (seen & MODE_KICKED)
 		return;
 	flags = irq_save();
-	if (atomic_cas_u64(mode, seen, seen | MODE_KICKED)) /* kick.pml: CAS */
+	if (atomic_cas_u64(mode, seen, seen | MODE_KICKED)) { /* kick.pml: CAS */
 		ipi_send((u32)(seen >> MODE_APIC_SHIFT), IRQ_KICK); /* kick.pml: send */
+		atomic_add_u64(&v->irqs.kicks, 1);
+	}
 	irq_restore(flags);
+}
+
+/* A kick that finds nobody to kick any more costs an interrupt and means nothing: only counted. */
+static void kick_interrupt(void)
+{
+	struct vcpu *v = this_cpu()->vcpu;
+
+	if (!v || !(atomic_load_u64(&v->hot->mode) & MODE_KICKED))
+		this_cpu()->stray_kicks++;
+}
+
+void request_init(void)
+{
+	irq_handler_set(IRQ_KICK, kick_interrupt);
 }
 
 void vcpu_request(struct vcpu *v, u32 bits)
@@ -35,7 +52,7 @@ void vcpu_request(struct vcpu *v, u32 bits)
 	atomic_or_u32(&hot->requests, bits); /* kick.pml, wake.pml: LOCK OR */
 	seen = atomic_load_u64(&hot->mode); /* kick.pml, wake.pml: load */
 	if (seen & MODE_IN_GUEST)
-		mode_kick(&hot->mode, seen);
+		mode_kick(v, seen);
 	else
 		vcpu_wake(v);
 }
@@ -43,8 +60,10 @@ void vcpu_request(struct vcpu *v, u32 bits)
 void vcpu_wake(struct vcpu *v)
 {
 	if (atomic_load_u32(&v->hot->run_state) == RUN_PARKED && /* wake.pml: load */
-	    atomic_cas_u32(&v->hot->run_state, RUN_PARKED, RUN_LOOP)) /* wake.pml: CAS */
+	    atomic_cas_u32(&v->hot->run_state, RUN_PARKED, RUN_LOOP)) { /* wake.pml: CAS */
+		atomic_add_u64(&v->irqs.wakes, 1);
 		sched_push(v);
+	}
 }
 
 u32 vcpu_request_take(struct vcpu *v, u32 bits)

@@ -24,6 +24,9 @@ struct vcpu;
 #define REQ_RESCHED BIT(8) /* another vCPU may have a better claim to this CPU */
 #define REQ_APIC_TIMER BIT(9) /* the local APIC's timer has expired */
 
+/* Set the handler of kicks. Boot CPU, once. */
+void request_init(void);
+
 /* Set `bits` (not 0) for `v`; make it come out of the guest, or wake it, if need be. */
 void vcpu_request(struct vcpu *v, u32 bits);
 

@@ -7,6 +7,7 @@
 #include "arch/x86/atomic.h"
 #include "arch/x86/fpu.h"
 #include "arch/x86/insn.h"
+#include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
 #include "core/hv.h"
@@ -92,6 +93,8 @@ static void vcpu_enter(struct vcpu *v)
 	timer_by_guest(hv_has_timer());
 	event_deliver(v);
 	next = hv_run(v);
+	if (unlikely(atomic_load_u64(&v->hot->mode) & MODE_IN_GUEST))
+		panic("a way out of the guest leaves its mark");
 	event_collect(v);
 	if (next == NEXT_SLOW)
 		slow_exit(v);
@@ -170,8 +173,10 @@ enum turn vcpu_turn(struct vcpu *v)
 		requests_serve(v, requests);
 		if (atomic_load_u32(&v->hot->requests) & REQ_STOP)
 			return vcpu_stop(v);
-		if (v->state == VCPU_HALTED && event_wakes(v))
+		if (v->state == VCPU_HALTED && event_wakes(v)) {
 			v->state = VCPU_RUNNING;
+			v->irqs.at_halt++;
+		}
 		if (v->state != VCPU_RUNNING) {
 			if (vcpu_park(v))
 				return TURN_PARKED;

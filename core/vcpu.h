@@ -96,6 +96,16 @@ enum vcpu_state {
 	VCPU_WAIT_SIPI, /* after INIT: waits for a start-up IPI */
 };
 
+/* How interrupts have reached a vCPU, for the operator and for tests. */
+struct irq_counts {
+	u64 posted; /* [a] to the hardware: descriptor or AVIC's IRR */
+	u64 notified; /* [a] notifications and doorbells for those */
+	u64 kicks; /* [a] IPIs that make it leave the guest */
+	u64 wakes; /* [a] out of RUN_PARKED */
+	u64 injected; /* [o] by software */
+	u64 at_halt; /* [o] found by the look before or after a sleep */
+};
+
 struct vcpu {
 	struct vcpu_hot *hot; /* [c] */
 	struct vm *vm; /* [c] */
@@ -108,6 +118,7 @@ struct vcpu {
 	enum vcpu_state state; /* [o] */
 	u8 sipi_vector; /* [a] */
 	u32 nmi_pending; /* [a] 0, 1 or 2 as the architecture latches them */
+	struct irq_counts irqs;
 	struct event event; /* [o] exception or undelivered event, first in line */
 	u64 pat; /* [o] */
 	u64 xcr0; /* [o] */

@@ -155,16 +155,19 @@ void vmx_apic_notify(struct vcpu *v)
 	u64 mode = atomic_load_u64(&v->hot->mode);
 
 	/* posted.pml: the word is read after PIR and ON were set. */
-	if (mode & MODE_IN_GUEST)
-		ipi_send((u32)(mode >> MODE_APIC_SHIFT), IRQ_POSTED);
-	else
+	if (!(mode & MODE_IN_GUEST)) {
 		vcpu_wake(v);
+		return;
+	}
+	ipi_send((u32)(mode >> MODE_APIC_SHIFT), IRQ_POSTED);
+	atomic_add_u64(&v->irqs.notified, 1);
 }
 
 void vmx_apic_post(struct vcpu *v, u8 vector)
 {
 	struct posted *p = &v->hot->posted;
 
+	atomic_add_u64(&v->irqs.posted, 1);
 	atomic_or_u32(&p->pir[vector / 32], 1u << vector % 32);
 	/* Whoever has set ON before has notified, or nobody had to: entry looks at ON. */
 	if (!(atomic_or_u64(&p->control, POSTED_ON) & POSTED_ON))

@@ -39,7 +39,6 @@ static void call_handle(void)
 
 void ipi_init(void)
 {
-	irq_handler_set(IRQ_KICK, nothing_handle);
 	irq_handler_set(IRQ_POSTED, nothing_handle);
 	irq_handler_set(IRQ_CALL, call_handle);
 }

@@ -11,7 +11,7 @@
 
 struct percpu;
 
-/* Register the handlers: IRQ_KICK and IRQ_POSTED only end the interrupt. Boot CPU. */
+/* Register the handlers of IRQ_CALL, and of IRQ_POSTED, which only ends. Boot CPU. */
 void ipi_init(void);
 
 /* Raise `vector` on the CPU with `apic_id`, which may be this one. */

@@ -55,6 +55,7 @@ struct percpu {
 	u32 panic_depth; /* [o] */
 	u32 locks_held; /* [o] ticket locks, for checks */
 	u64 nmis; /* [o] */
+	u64 stray_kicks; /* [o] kicks that came too late; IRQ_POSTED in irqs[] always has */
 	u64 stray_irqs; /* [o] vectors that nobody handles */
 	u64 irqs[256]; /* [o] by vector */
 	u64 gdt[GDT_ENTRIES] __aligned(16); /* [c] */
