@@ -4,13 +4,13 @@
  * addresses in its memory; the structures there say how to make nanoseconds since power-on from
  * the TSC, and when in wall-clock time power-on was. Layout and protocol are KVM's guest ABI.
  */
-#include "core/msr_state.h"
+#include "core/kvm_pv.h"
 
 #include "arch/x86/atomic.h"
 #include "arch/x86/tsc.h"
 #include "core/clock.h"
 #include "core/gmem.h"
-#include "core/kvm_pv.h"
+#include "core/msr_state.h"
 #include "core/vm.h"
 
 #define NS_PER_SEC 1000000000ull
