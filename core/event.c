@@ -198,7 +198,15 @@ static void nmi_merge(struct vcpu *v, u32 blocking)
 		pending = atomic_load_u32(&v->nmi_pending);
 }
 
-void event_deliver(struct vcpu *v)
+/* Nothing waits, be it blocked or not: what nearly every entry finds. */
+static bool is_quiet(struct vcpu *v)
+{
+	return !v->event.is_valid && !atomic_load_u32(&v->nmi_pending) && lapic_is_quiet(v) &&
+	       !pic_output(v->vm);
+}
+
+/* Kept out of the way of the common case, which needs no registers saved. */
+static __attribute__((noinline)) void event_choose(struct vcpu *v)
 {
 	u32 blocking = hv_blocking_get(v);
 
@@ -210,6 +218,14 @@ void event_deliver(struct vcpu *v)
 		inject_irq(v, blocking);
 	}
 	hv_window(v, injection_pending(v), atomic_load_u32(&v->nmi_pending) != 0);
+}
+
+void event_deliver(struct vcpu *v)
+{
+	if (likely(is_quiet(v)))
+		hv_window(v, false, false);
+	else
+		event_choose(v);
 	if (v->vm->lapic_path != LAPIC_SOFTWARE)
 		hv_apic_enter(v);
 }

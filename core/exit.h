@@ -74,6 +74,7 @@ struct exit {
 	bool has_err;
 	bool is_sent; /* every target has the vector of the IPI in its IRR */
 	bool gva_valid;
+	bool is_final; /* gpa is what the guest's access goes to, not a table on its way there */
 	u8 cr; /* control or debug register number */
 	u8 gpr; /* general register that takes part in a CR or DR access */
 	u8 insn_count; /* bytes valid in insn[] */

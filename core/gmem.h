@@ -12,6 +12,7 @@
 
 struct vm;
 struct vcpu;
+struct code64;
 
 /* Copy out of or into guest RAM. ERR_FAULT if any byte is not RAM; nothing is written then. */
 enum err gmem_read(struct vm *vm, gpa_t gpa, void *buf, u64 len_bytes) __must_check;
@@ -30,6 +31,14 @@ struct gmem_fault {
  */
 enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa_t *out,
 			struct gmem_fault *fault) __must_check;
+
+/*
+ * Copy GMEM_FETCH64_BYTES at code->rip in one go. False if anything is not as it nearly always is:
+ * the end of the page is near, the code is not in RAM, the walk meets an entry that is absent, not
+ * accessed yet or odd, or the page may not be executed. gmem_translate() tells what is wrong.
+ */
+#define GMEM_FETCH64_BYTES 16
+bool gmem_fetch64(struct vm *vm, const struct code64 *code, u8 *buf) __must_check;
 
 /* Fetch up to `len_bytes` instruction bytes at CS:RIP; returns how many could be read. */
 unsigned gmem_fetch(struct vcpu *v, u64 rip_linear, void *buf, unsigned len_bytes);

@@ -7,6 +7,7 @@
 #include "core/gmem.h"
 
 #include "arch/x86/atomic.h"
+#include "arch/x86/page.h"
 #include "arch/x86/regs.h"
 #include "core/hv.h"
 #include "core/vm.h"
@@ -263,4 +264,93 @@ unsigned gmem_fetch(struct vcpu *v, u64 rip_linear, void *buf, unsigned len_byte
 		done += piece;
 	}
 	return done;
+}
+
+/* Is `gpa` in *slot, or in the one that *slot then becomes? */
+static bool slot_follow(struct memslots *slots, const struct memslot **slot, u64 gpa)
+{
+	if (likely(gpa - (*slot)->gpa < (*slot)->size_bytes))
+		return true;
+	*slot = memslot_find(slots, (gpa_t){ gpa });
+	if (!*slot)
+		return false;
+	atomic_store_relaxed_u32(&slots->code, (u32)(*slot - slots->slot));
+	return true;
+}
+
+static const void *slot_ptr(const struct memslot *slot, u64 gpa)
+{
+	return pa_to_va((hpa_t){ slot->hpa.v - slot->gpa + gpa });
+}
+
+#define TOP_SHIFT 39u /* of four levels */
+#define LEVEL_SHIFT 9u
+#define ENTRIES 512u
+
+/* Address bits of a large page's entry that must be 0; bit 12 is its PAT bit. */
+static bool is_odd_large(u64 entry, unsigned shift)
+{
+	return shift == TOP_SHIFT || (entry & MASK(shift - 1, 13));
+}
+
+/* May such a page be executed? `all`: AND of the entries above it, `any`: OR. */
+static bool is_plain_code(const struct code64 *code, u64 all, u64 any)
+{
+	/* Bit 63 forbids the fetch, or is reserved. */
+	if (!(all & PTE_A) || (any & PTE_NX))
+		return false;
+	return code->is_user ? all & PTE_U : !(all & PTE_U) || !code->has_smep;
+}
+
+static const void *code64_ptr(struct memslots *slots, const struct code64 *code)
+{
+	const struct memslot *slot = &slots->slot[atomic_load_relaxed_u32(&slots->code)];
+	u64 rip = code->rip;
+	u64 gpa = code->cr3 & PTE_ADDR;
+	u64 all = ~0ull, any = 0;
+	unsigned shift = TOP_SHIFT;
+
+	for (;; shift -= LEVEL_SHIFT) {
+		u64 entry;
+
+		gpa += (rip >> shift) % ENTRIES * sizeof(entry);
+		if (!slot_follow(slots, &slot, gpa))
+			return NULL;
+		entry = atomic_load_u64(slot_ptr(slot, gpa));
+		if (!(entry & PTE_P))
+			return NULL;
+		all &= entry;
+		any |= entry;
+		gpa = entry & PTE_ADDR;
+		if (shift == PAGE_SHIFT)
+			break;
+		if (unlikely(entry & PTE_PS)) {
+			if (is_odd_large(entry, shift))
+				return NULL;
+			break;
+		}
+	}
+	gpa = (gpa & ~MASK(shift - 1, 0)) | (rip & MASK(shift - 1, 0));
+	if (!is_plain_code(code, all, any) || !slot_follow(slots, &slot, gpa))
+		return NULL;
+	return slot_ptr(slot, gpa);
+}
+
+typedef u64 u64_unaligned __aligned(1);
+
+bool gmem_fetch64(struct vm *vm, const struct code64 *code, u8 *buf)
+{
+	const volatile u64_unaligned *from;
+	u64 copy[2];
+
+	if ((code->rip & (PAGE_SIZE - 1)) > PAGE_SIZE - sizeof(copy))
+		return false;
+	from = code64_ptr(&vm->slots, code);
+	if (!from)
+		return false;
+	/* Read once: other vCPUs may be writing there. */
+	copy[0] = from[0];
+	copy[1] = from[1];
+	__builtin_memcpy(buf, copy, sizeof(copy));
+	return true;
 }

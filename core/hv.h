@@ -51,6 +51,15 @@ struct segment {
 	u16 sel;
 };
 
+/* What decides how 64-bit code is fetched. */
+struct code64 {
+	u64 rip;
+	u64 rflags;
+	u64 cr3;
+	bool is_user; /* CPL 3 */
+	bool has_smep;
+};
+
 /* MSR bitmap: who may touch an MSR without an exit. */
 #define MSR_EXIT_READ 1u
 #define MSR_EXIT_WRITE 2u
@@ -78,6 +87,7 @@ struct segment {
  * reg_get/set   One register of enum reg. Values were checked by the caller; EFER as the guest
  *               sees it (no SVME). Setting CR0, CR4 or EFER keeps what the vendor needs set.
  * seg_get/set   One segment or table register.
+ * code64_get    Fill `out`; false if the guest is not in 64-bit mode with 4-level paging.
  * inject        Put `event` into the entry fields.
  * injection_take An event that the last run() did not deliver: abandoned entry or interrupted
  *               delivery. Clears it; is_valid says whether there was one.
@@ -86,6 +96,8 @@ struct segment {
  * insn_skip     Advance RIP past the exiting instruction and clear STI and MOV SS blocking. With
  *               hot->exit.insn_len set it uses that; else it finds the length itself.
  *               ERR_FAULT if the instruction cannot be read.
+ * insn_done     An instruction was carried out for the guest: RIP is `rip`, blocking by STI and
+ *               MOV SS is over.
  * msr_exits     Choose MSR_EXIT_* for one MSR of this VM; 0 passes it through.
  * tsc_offset    Apply hot->tsc_offset.
  * pause_exits   Exit (EXIT_PAUSE) when the guest spins with PAUSE, or do not.
@@ -127,12 +139,14 @@ struct segment {
 	X(void, reg_set, (struct vcpu * v, enum reg r, u64 value), (v, r, value))                  \
 	X(void, seg_get, (struct vcpu * v, enum seg s, struct segment * out), (v, s, out))         \
 	X(void, seg_set, (struct vcpu * v, enum seg s, const struct segment *seg), (v, s, seg))    \
+	X(bool, code64_get, (struct vcpu * v, struct code64 *out), (v, out))                       \
 	X(void, inject, (struct vcpu * v, const struct event *event), (v, event))                  \
 	X(struct event, injection_take, (struct vcpu * v), (v))                                    \
 	X(u32, blocking_get, (struct vcpu * v), (v))                                               \
 	X(void, blocking_set, (struct vcpu * v, u32 blocking), (v, blocking))                      \
 	X(void, window, (struct vcpu * v, bool irq, bool nmi), (v, irq, nmi))                      \
 	X(enum err, insn_skip, (struct vcpu * v), (v))                                             \
+	X(void, insn_done, (struct vcpu * v, u64 rip), (v, rip))                                   \
 	X(void, msr_exits, (struct vm * vm, u32 msr, u32 exits), (vm, msr, exits))                 \
 	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
 	X(void, pause_exits, (struct vcpu * v, bool is_on), (v, is_on))                            \

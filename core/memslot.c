@@ -32,10 +32,18 @@ enum err memslot_add(struct memslots *s, gpa_t gpa, u64 size_bytes, hpa_t hpa)
 
 const struct memslot *memslot_find(const struct memslots *s, gpa_t gpa)
 {
-	for (u32 i = 0; i < s->count; i++)
-		if (gpa.v - s->slot[i].gpa < s->slot[i].size_bytes)
-			return &s->slot[i];
-	return NULL;
+	u32 first = 0, count = s->count;
+
+	/* The last of those that begin at `gpa` or below. */
+	while (count > 1) {
+		u32 half = count / 2;
+
+		if (s->slot[first + half].gpa <= gpa.v)
+			first += half;
+		count -= half;
+	}
+	return count && gpa.v - s->slot[first].gpa < s->slot[first].size_bytes ? &s->slot[first]
+									       : NULL;
 }
 
 void *memslot_ptr(const struct memslots *s, gpa_t gpa, u64 len_bytes)

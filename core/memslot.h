@@ -20,6 +20,7 @@ struct memslot {
 
 struct memslots {
 	u32 count;
+	u32 code; /* [a] index of the slot in which code was last: where to look first */
 	struct memslot slot[MEMSLOT_MAX]; /* sorted by gpa, disjoint */
 };
 

@@ -50,7 +50,8 @@ struct vm {
 	bool is_over; /* [a] ended for good */
 
 	struct memslots slots; /* [p] */
-	struct pt npt; /* [L:npt] nested page table */
+	struct pt npt; /* [L:npt] nested page table; filled without the lock */
+	u64 npt_ram; /* [c] bits of a leaf that maps RAM */
 	struct lock npt_lock;
 
 	struct lock dev_lock;

@@ -40,11 +40,11 @@ static void nmi_reopen(struct vcpu *v)
 	svm_dirty(v);
 }
 
-struct event svm_injection_take(struct vcpu *v)
+static __attribute__((noinline)) struct event injection_decode(struct vcpu *v)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
 	u64 info = vmcb->exit_int_info & EVENT_VALID ? vmcb->exit_int_info : vmcb->event_inj;
-	struct event e = { .is_valid = info & EVENT_VALID,
+	struct event e = { .is_valid = true,
 			   .type = (u8)bits_get(info, 10, 8),
 			   .vector = (u8)info,
 			   .has_err = info & EVENT_HAS_ERR,
@@ -52,14 +52,21 @@ struct event svm_injection_take(struct vcpu *v)
 
 	vmcb->exit_int_info = 0;
 	vmcb->event_inj = 0;
-	if (!e.is_valid)
-		return e;
 	/* RIP is still at the instruction, which raises the event again. */
 	if (is_by_instruction(&e))
 		e.is_valid = false;
 	if (e.type == EVENT_NMI)
 		nmi_reopen(v);
 	return e;
+}
+
+struct event svm_injection_take(struct vcpu *v)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+
+	if (likely(!((vmcb->exit_int_info | vmcb->event_inj) & EVENT_VALID)))
+		return (struct event){ 0 };
+	return injection_decode(v);
 }
 
 void svm_nmi_iret(struct vcpu *v)

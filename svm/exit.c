@@ -136,12 +136,17 @@ static bool decode_exception(struct vcpu *v, struct exit *x)
 	return true;
 }
 
+/* APM "Nested versus Guest Page Faults, Fault Ordering". */
+#define NPF_FINAL BIT(32)
+
 static bool decode_npf(struct vcpu *v, struct exit *x)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);
 	u64 err = vmcb->exit_info1;
 
 	x->gpa = vmcb->exit_info2;
+	x->is_final = err & NPF_FINAL;
+	x->gva_valid = false;
 	x->access = err & PF_FETCH ? ACCESS_FETCH : err & PF_WRITE ? ACCESS_WRITE : ACCESS_READ;
 	return true;
 }
@@ -195,6 +200,16 @@ static bool decode(struct vcpu *v, struct exit *x)
 	}
 }
 
+enum npf svm_npf_serve(struct vcpu *v)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+
+	if (vmcb->exit_code != SVM_EXIT_NPF || (vmcb->exit_int_info & EVENT_VALID) ||
+	    !decode_npf(v, &v->hot->exit))
+		return NPF_SLOW;
+	return npf_serve(v);
+}
+
 void svm_exit_decode(struct vcpu *v)
 {
 	struct exit *x = &v->hot->exit;
@@ -204,6 +219,14 @@ void svm_exit_decode(struct vcpu *v)
 	if (!decode(v, x))
 		x->kind = EXIT_NONE;
 	v->hot->exit_counts[x->kind]++;
+}
+
+void svm_insn_done(struct vcpu *v, u64 rip)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	vmcb->rip = rip;
+	vmcb->int_state &= ~INT_SHADOW;
 }
 
 enum err svm_insn_skip(struct vcpu *v)

@@ -67,6 +67,22 @@ void svm_reg_set(struct vcpu *v, enum reg r, u64 value)
 	svm_dirty(v);
 }
 
+#define ATTRIB_L BIT(9)
+
+bool svm_code64_get(struct vcpu *v, struct code64 *out)
+{
+	const struct vmcb *vmcb = svm_vmcb(v);
+
+	if (!(vmcb->efer & EFER_LMA) || !(vmcb->cs.attrib & ATTRIB_L) || (vmcb->cr4 & CR4_LA57))
+		return false;
+	out->rip = vmcb->rip;
+	out->rflags = vmcb->rflags;
+	out->cr3 = vmcb->cr3;
+	out->is_user = vmcb->cpl == 3;
+	out->has_smep = vmcb->cr4 & CR4_SMEP;
+	return true;
+}
+
 static struct vmcb_seg *seg_field(struct vmcb *vmcb, enum seg s)
 {
 	switch (s) {

@@ -233,7 +233,7 @@ ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, struct vmcb *vmcb)
 	return next;
 }
 
-enum next svm_run(struct vcpu *v)
+static enum next run_once(struct vcpu *v)
 {
 	struct vcpu_hot *hot = v->hot;
 	enum next next;
@@ -246,7 +246,22 @@ enum next svm_run(struct vcpu *v)
 	vmload(hot->host_vmcb_pa);
 	/* A host interrupt or NMI that ended the run is taken here. */
 	stgi();
-	if (next == NEXT_SLOW)
-		svm_exit_decode(v);
 	return next;
+}
+
+enum next svm_run(struct vcpu *v)
+{
+	enum next next;
+	enum npf npf;
+
+	do {
+		next = run_once(v);
+		if (next != NEXT_SLOW)
+			return next;
+		npf = svm_npf_serve(v);
+	} while (npf == NPF_AGAIN);
+	if (npf == NPF_LEAVE)
+		return NEXT_AGAIN;
+	svm_exit_decode(v);
+	return NEXT_SLOW;
 }

@@ -7,6 +7,7 @@
 #define SVM_SVM_H
 
 #include "core/hv.h"
+#include "core/npf.h"
 #include "svm/vmcb.h"
 
 /* CPUID 0x8000000a. [c] after svm_probe() */
@@ -67,6 +68,9 @@ enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb);
 
 /* Fill hot->exit from the VMCB. On the full tables, guest state saved. */
 void svm_exit_decode(struct vcpu *v);
+
+/* Serve a nested page fault on the spot, if the exit is one and can be. On the full tables. */
+enum npf svm_npf_serve(struct vcpu *v);
 
 /* From exit.c: the guest is about to execute IRET in an NMI handler. */
 void svm_nmi_iret(struct vcpu *v);

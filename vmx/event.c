@@ -37,6 +37,7 @@ static struct event event_from(u32 info, u32 err, u32 insn_len)
 struct event vmx_injection_take(struct vcpu *v)
 {
 	struct event e;
+	u32 info;
 
 	if (vmx_vcpu(v)->was_abandoned) {
 		e = event_from(vmread32(VMCS_ENTRY_INTR_INFO), vmread32(VMCS_ENTRY_ERROR_CODE),
@@ -44,10 +45,12 @@ struct event vmx_injection_take(struct vcpu *v)
 		vmwrite32(VMCS_ENTRY_INTR_INFO, 0);
 		return e;
 	}
-	e = event_from(vmread32(VMCS_IDT_VECTORING_INFO), vmread32(VMCS_IDT_VECTORING_ERROR),
-		       vmread32(VMCS_EXIT_INSN_LEN));
+	info = vmread32(VMCS_IDT_VECTORING_INFO);
+	if (likely(!(info & INTR_VALID)))
+		return (struct event){ 0 };
+	e = event_from(info, vmread32(VMCS_IDT_VECTORING_ERROR), vmread32(VMCS_EXIT_INSN_LEN));
 	/* An NMI whose delivery failed has begun to block NMIs; it will be injected again. */
-	if (e.is_valid && e.type == EVENT_NMI)
+	if (e.type == EVENT_NMI)
 		vmx_blocking_set(v, vmx_blocking_get(v) & ~(u32)BLOCK_NMI);
 	return e;
 }

@@ -6,25 +6,26 @@
 #include "core/hypercall.h"
 #include "core/msr.h"
 
-enum vmx_exit_reason {
-#define X(number, name, kind, decode) VMX_EXIT_##name = (number),
-#include "vmx/exits.def"
-#undef X
-};
+/* RIP behind an instruction that has been carried out. */
+VMCS_INLINE void rip_write(u64 rip)
+{
+	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
+
+	vmwritenat(VMCS_GUEST_RIP, rip);
+	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
+		vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
+			  blocking & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));
+}
 
 /* Outside 64-bit code RIP wraps at 4 GiB: an entry with more is refused. */
 VMCS_INLINE void skip(u32 len_bytes)
 {
-	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 	u64 old = vmreadnat(VMCS_GUEST_RIP);
 	u64 rip = old + len_bytes;
 
 	if (unlikely((rip ^ old) >> 32) && !vmx_is_code64())
 		rip = (u32)rip;
-	vmwritenat(VMCS_GUEST_RIP, rip);
-	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
-		vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
-			  blocking & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));
+	rip_write(rip);
 }
 
 VMCS_INLINE enum next fast_done(struct vcpu_hot *hot, enum exit_kind kind)
@@ -127,6 +128,7 @@ static void decode_exception(struct vcpu *v, struct exit *x)
 
 #define QUAL_NMI_UNBLOCKED BIT(12)
 #define QUAL_LINEAR_VALID BIT(7)
+#define QUAL_LINEAR_FINAL BIT(8) /* not a guest paging-structure entry */
 
 static void decode_ept(struct vcpu *v, struct exit *x)
 {
@@ -135,6 +137,7 @@ static void decode_ept(struct vcpu *v, struct exit *x)
 	x->gpa = vmread64(VMCS_GUEST_PHYSICAL);
 	x->access = qualification & (ACCESS_READ | ACCESS_WRITE | ACCESS_FETCH);
 	x->gva_valid = qualification & QUAL_LINEAR_VALID;
+	x->is_final = x->gva_valid && (qualification & QUAL_LINEAR_FINAL);
 	x->gva = vmreadnat(VMCS_GUEST_LINEAR);
 	nmi_block_again(v, qualification & QUAL_NMI_UNBLOCKED);
 }
@@ -221,6 +224,14 @@ static void decode_cr(struct vcpu *v, struct exit *x)
 	}
 }
 
+enum npf vmx_npf_serve(struct vcpu *v)
+{
+	if (vmread32(VMCS_IDT_VECTORING_INFO) & INTR_VALID)
+		return NPF_SLOW;
+	decode_ept(v, &v->hot->exit);
+	return npf_serve(v);
+}
+
 void vmx_exit_decode(struct vcpu *v, u32 reason)
 {
 	struct exit *x = &v->hot->exit;
@@ -240,6 +251,12 @@ void vmx_exit_decode(struct vcpu *v, u32 reason)
 		break;
 	}
 	v->hot->exit_counts[x->kind]++;
+}
+
+void vmx_insn_done(struct vcpu *v, u64 rip)
+{
+	(void)v;
+	rip_write(rip);
 }
 
 enum err vmx_insn_skip(struct vcpu *v)

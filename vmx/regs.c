@@ -186,6 +186,22 @@ void vmx_reg_set(struct vcpu *v, enum reg r, u64 value)
 	}
 }
 
+bool vmx_code64_get(struct vcpu *v, struct code64 *out)
+{
+	/* Neither bit is one that the guest sees otherwise than it is. */
+	u64 cr4 = vmreadnat(VMCS_GUEST_CR4);
+
+	(void)v;
+	if (!vmx_is_code64() || (cr4 & CR4_LA57))
+		return false;
+	out->rip = vmreadnat(VMCS_GUEST_RIP);
+	out->rflags = vmreadnat(VMCS_GUEST_RFLAGS);
+	out->cr3 = vmreadnat(VMCS_GUEST_CR3);
+	out->is_user = bits_get(vmread32(VMCS_GUEST_SS_AR), 6, 5) == 3;
+	out->has_smep = cr4 & CR4_SMEP;
+	return true;
+}
+
 /* Encodings of neighbouring segment registers are 2 apart; the table registers have no AR. */
 #define SEG_FIELD(type, first, s) ((enum type)(VMCS_GUEST_ES_##first + 2 * (unsigned)(s)))
 

@@ -297,36 +297,61 @@ static void host_events(const struct exit *x)
 		machine_check_raise();
 }
 
-/* Leave the guest when this CPU's next timer is due; at the latest when the counter runs out. */
-static void timer_write(void)
+/* Leave the guest at `deadline_tsc`; at the latest when the counter runs out. */
+static void timer_write(u64 deadline_tsc)
 {
-	u64 deadline_tsc = timer_deadline();
 	u64 now = rdtsc();
 	u64 ticks = deadline_tsc > now ? (deadline_tsc - now) >> vmx_caps.timer_shift : 0;
 
 	vmwrite32(VMCS_PREEMPTION_TIMER, (u32)MIN(ticks, (u64)UINT32_MAX));
 }
 
-enum next vmx_run(struct vcpu *v)
+/* In and out once, interrupts off. */
+static enum vmx_entered run_once(struct vcpu *v, u64 deadline_tsc, u32 *reason)
 {
 	enum vmx_entered entered;
-	enum next next;
-	u32 reason;
 
 	if (vmx_caps.has_timer)
-		timer_write();
-	cli();
+		timer_write(deadline_tsc);
 	do {
-		next = guest_stay(v->hot, &entered, &reason);
+		(void)guest_stay(v->hot, &entered, reason);
 	} while (unlikely(entered == VMX_FAILED) && is_relaunched(v));
+	return entered;
+}
+
+/* What a run that ended with anything but a nested page fault was for. Turns interrupts on. */
+static enum next run_end(struct vcpu *v, enum vmx_entered entered, u32 reason)
+{
 	vmx_vcpu(v)->was_abandoned = entered != VMX_EXITED;
 	if (entered == VMX_EXITED) {
 		vmx_exit_decode(v, reason);
 		host_events(&v->hot->exit);
 	} else if (entered == VMX_FAILED) {
 		entry_failed(v);
-		next = NEXT_SLOW;
 	}
 	sti();
-	return next;
+	return entered == VMX_ABANDONED ? NEXT_AGAIN : NEXT_SLOW;
+}
+
+enum next vmx_run(struct vcpu *v)
+{
+	/* An earlier one that somebody else sets meanwhile comes with a request. */
+	u64 deadline_tsc = vmx_caps.has_timer ? timer_deadline() : TIMER_NEVER;
+	enum vmx_entered entered;
+	enum npf npf;
+	u32 reason;
+
+	do {
+		cli();
+		entered = run_once(v, deadline_tsc, &reason);
+		if (entered != VMX_EXITED || reason != VMX_EXIT_EPT_VIOLATION)
+			return run_end(v, entered, reason);
+		vmx_vcpu(v)->was_abandoned = false;
+		sti();
+		npf = vmx_npf_serve(v);
+	} while (npf == NPF_AGAIN);
+	if (npf == NPF_LEAVE)
+		return NEXT_AGAIN;
+	vmx_exit_decode(v, reason);
+	return NEXT_SLOW;
 }

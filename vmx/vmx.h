@@ -8,6 +8,7 @@
 
 #include "arch/x86/regs.h"
 #include "core/hv.h"
+#include "core/npf.h"
 #include "vmx/insn.h"
 
 /* SDM "VM-Execution Control Fields", "VM-Exit Controls", "VM-Entry Controls". */
@@ -74,6 +75,12 @@
 #define INTR_NMI_UNBLOCKED BIT(12) /* by an IRET that then faulted */
 #define INTR_VALID BIT(31)
 
+enum vmx_exit_reason {
+#define X(number, name, kind, decode) VMX_EXIT_##name = (number),
+#include "vmx/exits.def"
+#undef X
+};
+
 #define EXIT_REASON_MASK 0xffffu
 #define EXIT_REASON_ENTRY_FAILED BIT(31)
 #define PENDING_DEBUG_BS BIT(14)
@@ -129,6 +136,9 @@ enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason);
 
 /* Fill hot->exit from the VMCS. On the full tables. */
 void vmx_exit_decode(struct vcpu *v, u32 reason);
+
+/* Serve a nested page fault, the exit that has just been, if it can be. On the full tables. */
+enum npf vmx_npf_serve(struct vcpu *v);
 
 /* EPTP for tables with `root`. */
 u64 vmx_eptp(hpa_t root);

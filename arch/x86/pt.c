@@ -169,7 +169,7 @@ static u64 *table_make(struct pt *pt, u64 first, u64 step)
 		return NULL;
 	for (i = 0; i < PT_ENTRIES; i++)
 		table[i] = first + i * step;
-	pt->nr_tables++;
+	atomic_add_u64(&pt->nr_tables, 1);
 	return table;
 }
 
@@ -215,15 +215,16 @@ static void entry_set(struct pt *pt, u64 *entry, u64 value, bool *stale)
 /* The entry that ends the walk for `va`: a leaf or an empty entry; its level in *level. */
 static u64 *walk(const struct pt *pt, u64 va, unsigned *level)
 {
+	u64 present = pt->format->present;
 	u64 *entry = &pt->root[index_at(va, PT_LEVELS)];
 	u64 value = atomic_load_u64(entry);
+	unsigned at = PT_LEVELS;
 
-	*level = PT_LEVELS;
-	while (is_table(pt, value, *level)) {
-		--*level;
-		entry = &table_of(value)[index_at(va, *level)];
+	while ((value & present) && !(value & LARGE) && at > 1) {
+		entry = &table_of(value)[index_at(va, --at)];
 		value = atomic_load_u64(entry);
 	}
+	*level = at;
 	return entry;
 }
 
@@ -319,6 +320,57 @@ enum err pt_map(struct pt *pt, u64 va, hpa_t pa, u64 size_bytes, u64 attr, bool 
 		done += pt_level_bytes(level);
 	}
 	return ERR_NONE;
+}
+
+/* Put a new table where nothing is. Somebody else may be quicker, which is as good. */
+static enum err entry_extend_shared(struct pt *pt, u64 *entry)
+{
+	u64 *table = table_make(pt, pt->format->empty, 0);
+
+	if (!table)
+		return ERR_NOMEM;
+	if (!atomic_cas_u64(entry, pt->format->empty, va_to_pa(table).v | pt->format->table)) {
+		pt->mem->free(table);
+		atomic_sub_u64(&pt->nr_tables, 1);
+	}
+	return ERR_NONE;
+}
+
+u64 pt_leaf_bits(const struct pt *pt, u64 attr)
+{
+	return leaf_make(pt->format, 0, attr, 1);
+}
+
+/* Does a leaf of `bytes` bytes from `start` on lie in [first, first + size_bytes)? */
+static bool is_inside(u64 start, u64 bytes, u64 first, u64 size_bytes)
+{
+	return start - first < size_bytes && size_bytes - (start - first) >= bytes;
+}
+
+enum err pt_fill(struct pt *pt, u64 va, u64 first, u64 size_bytes, hpa_t pa, u64 bits)
+{
+	u64 shift_bytes = pa.v - first;
+
+	for (;;) {
+		unsigned found;
+		u64 *entry = walk(pt, va, &found);
+		unsigned level = MIN(found, pt->max_leaf);
+		u64 bytes = pt_level_bytes(level);
+
+		if (is_present(pt, atomic_load_u64(entry)))
+			return ERR_NONE;
+		while (level > 1 && (!is_inside(ALIGN_DOWN(va, bytes), bytes, first, size_bytes) ||
+				     !IS_ALIGNED(shift_bytes, bytes)))
+			bytes = pt_level_bytes(--level);
+		if (level < found) {
+			if (entry_extend_shared(pt, entry))
+				return ERR_NOMEM;
+		} else if (atomic_cas_u64(entry, pt->format->empty,
+					  (ALIGN_DOWN(va, bytes) + shift_bytes) | bits |
+						  (level > 1 ? LARGE : 0))) {
+			return ERR_NONE;
+		}
+	}
 }
 
 /*

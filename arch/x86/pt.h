@@ -10,7 +10,8 @@
  * - A linked table stays linked until pt_free(), so no walker ever reads a freed page.
  *
  * Pure: it touches nothing but the tables, through struct pt_mem, so the same code runs in tests.
- * Not locked: the owner of a struct pt serializes changes; lookups may run beside a change.
+ * Not locked: the owner of a struct pt serializes changes, but for those of pt_fill(); lookups may
+ * run beside a change.
  * Caches of translations are the caller's business: functions that can leave a stale one say so
  * through *stale, which they set but never clear.
  */
@@ -63,7 +64,7 @@ struct pt {
 	const struct pt_mem *mem; /* [c] */
 	u64 *root; /* [c] */
 	unsigned max_leaf; /* [c] highest level at which leaves may be: 1, 2 or 3 */
-	u64 nr_tables; /* with the root */
+	u64 nr_tables; /* [a] with the root */
 };
 
 /* What a lookup found. */
@@ -101,6 +102,18 @@ hpa_t pt_root(const struct pt *pt);
  */
 enum err pt_map(struct pt *pt, u64 va, hpa_t pa, u64 size_bytes, u64 attr,
 		bool *stale) __must_check;
+
+/* What pt_fill() wants to know about `attr`: PT_*, valid. */
+u64 pt_leaf_bits(const struct pt *pt, u64 attr);
+
+/*
+ * Map the page at `va`, unless something is mapped there, by the largest leaf that fits into what
+ * is empty and into the area [first, first + size_bytes), which lies at `pa` onwards; all of them
+ * page aligned, but `va`. `bits`: by pt_leaf_bits(). Needs no lock: it may run beside itself,
+ * pt_unmap() and pt_protect(), but not beside pt_map(). ERR_NOMEM.
+ */
+enum err pt_fill(struct pt *pt, u64 va, u64 first, u64 size_bytes, hpa_t pa,
+		 u64 bits) __must_check;
 
 /*
  * Empty [va, va + size_bytes). A large page that sticks out is split first, so this may fail with

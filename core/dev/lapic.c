@@ -40,6 +40,17 @@ static void ppr_update(u32 *regs)
 		priority_of(reg_get(regs, APIC_TPR), vector_highest(regs, APIC_ISR)));
 }
 
+bool lapic_is_quiet(struct vcpu *v)
+{
+	const u32 *regs = v->lapic.regs;
+
+	if (v->vm->lapic_path != LAPIC_SOFTWARE && lapic_is_enabled(v))
+		hv_apic_sync(v);
+#define WORD(slot) reg_get(regs, APIC_IRR + (slot)*LAPIC_SLOT_BYTES)
+	return !(WORD(0) | WORD(1) | WORD(2) | WORD(3) | WORD(4) | WORD(5) | WORD(6) | WORD(7));
+#undef WORD
+}
+
 int lapic_pending(struct vcpu *v)
 {
 	u32 *regs = v->lapic.regs;

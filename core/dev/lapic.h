@@ -74,6 +74,9 @@ void lapic_destroy(struct vcpu *v);
  */
 void lapic_reset(struct vcpu *v, bool is_init);
 
+/* Is IRR empty, with what others have posted? The vCPU's CPU. */
+bool lapic_is_quiet(struct vcpu *v);
+
 /* The highest vector that IRR holds above the processor priority, or -1. The vCPU's CPU. */
 int lapic_pending(struct vcpu *v);
 

@@ -45,10 +45,16 @@ void page_free(void *page)
 	(void)page;
 }
 
+static void (*alloc_hook)(void); /* what others do while this CPU makes a table */
+
 static void *fake_alloc(void)
 {
+	void (*hook)(void) = alloc_hook;
 	unsigned i;
 
+	alloc_hook = NULL;
+	if (hook)
+		hook();
 	if (!budget)
 		return NULL;
 	for (i = 0; i < POOL_PAGES; i++) {
@@ -466,6 +472,115 @@ static void test_out_of_memory(void **state)
 	assert_int_equal(pt_init(&(struct pt){ 0 }, PT_EPT, &mem, 3), ERR_NOMEM);
 }
 
+#define RWX (PT_R | PT_W | PT_X)
+
+static void fill_ok(struct pt *pt, u64 va, u64 first, u64 size, u64 pa)
+{
+	u64 bits = pt_leaf_bits(pt, RWX);
+
+	assert_int_equal(pt_fill(pt, va, first, size, (hpa_t){ pa }, bits), ERR_NONE);
+	check_tree(pt, pt->root, PT_LEVELS);
+}
+
+static void test_fill_takes_largest(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_EPT, 3);
+	/* From 2 MiB below a GiB to 2 MiB and 8 KiB behind the next one. */
+	u64 first = GiB(3) - MiB(2), size = GiB(1) + MiB(4) + KiB(8), pa = GiB(9) - MiB(2);
+
+	fill_ok(&pt, first + 5, first, size, pa);
+	expect_leaf(&pt, first + MiB(1), pa + MiB(1), RWX, 2);
+	assert_false(pt_lookup(&pt, first - 1).is_present);
+	fill_ok(&pt, GiB(3) + KiB(12), first, size, pa);
+	expect_leaf(&pt, GiB(4) - 1, GiB(10) - 1, RWX, 3);
+	fill_ok(&pt, GiB(4) + MiB(2) - 1, first, size, pa);
+	expect_leaf(&pt, GiB(4), GiB(10), RWX, 2);
+	fill_ok(&pt, GiB(4) + MiB(2) + KiB(7), first, size, pa);
+	expect_leaf(&pt, GiB(4) + MiB(2) + KiB(4), GiB(10) + MiB(2) + KiB(4), RWX, 1);
+	assert_false(pt_lookup(&pt, GiB(4) + MiB(2)).is_present);
+	assert_false(pt_lookup(&pt, GiB(4) + MiB(2) + KiB(8)).is_present);
+	drop(&pt);
+	/* Alignment on the other side, and what the processor can do. */
+	make(&pt, PT_NPT, 3);
+	fill_ok(&pt, GiB(1), GiB(1), GiB(1), MiB(2));
+	expect_leaf(&pt, GiB(1), MiB(2), RWX | PT_U, 2);
+	fill_ok(&pt, GiB(2), GiB(2), GiB(1), KiB(4));
+	expect_leaf(&pt, GiB(2), KiB(4), RWX | PT_U, 1);
+	drop(&pt);
+	make(&pt, PT_EPT, 1);
+	fill_ok(&pt, GiB(1), GiB(1), GiB(1), 0);
+	expect_leaf(&pt, GiB(1), 0, RWX, 1);
+	drop(&pt);
+}
+
+static void test_fill_leaves_what_is_there(void **state)
+{
+	bool stale = false;
+	struct pt pt;
+
+	(void)state;
+	make(&pt, PT_EPT, 3);
+	map_ok(&pt, GiB(1), GiB(2), MiB(2), PT_R, false);
+	fill_ok(&pt, GiB(1) + KiB(4), GiB(1), GiB(1), GiB(5));
+	expect_leaf(&pt, GiB(1), GiB(2), PT_R, 2);
+	/* A page that was taken out comes back alone, its neighbours as they were. */
+	assert_int_equal(pt_unmap(&pt, GiB(1) + KiB(8), KiB(4), &stale), ERR_NONE);
+	fill_ok(&pt, GiB(1) + KiB(8), GiB(1), GiB(1), GiB(5));
+	expect_leaf(&pt, GiB(1) + KiB(8), GiB(5) + KiB(8), RWX, 1);
+	expect_leaf(&pt, GiB(1) + KiB(4), GiB(2) + KiB(4), PT_R, 1);
+	drop(&pt);
+	for (unsigned limit = 0; limit < 4; limit++) {
+		make(&pt, PT_NPT, 3);
+		budget = limit;
+		assert_int_equal(pt_fill(&pt, VA, VA, KiB(4), (hpa_t){ 0 },
+					 pt_leaf_bits(&pt, RWX)),
+				 limit < 3 ? ERR_NOMEM : ERR_NONE);
+		check_tree(&pt, pt.root, PT_LEVELS);
+		drop(&pt);
+	}
+}
+
+static struct pt *raced;
+
+static void other_fills_page(void)
+{
+	fill_ok(raced, VA + KiB(4), VA, KiB(8), MiB(1));
+}
+
+static void other_fills_all(void)
+{
+	fill_ok(raced, VA, VA, GiB(1), GiB(7));
+}
+
+/* Somebody is quicker: no table is lost, and nothing is mapped over. */
+static void test_fill_beside_itself(void **state)
+{
+	struct pt pt;
+
+	(void)state;
+	raced = &pt;
+	make(&pt, PT_EPT, 3);
+	alloc_hook = other_fills_page;
+	fill_ok(&pt, VA, VA, KiB(8), MiB(1));
+	expect_leaf(&pt, VA, MiB(1), RWX, 1);
+	expect_leaf(&pt, VA + KiB(4), MiB(1) + KiB(4), RWX, 1);
+	assert_int_equal(pages_taken(), 4);
+	assert_int_equal(pt.nr_tables, 4);
+	drop(&pt);
+	make(&pt, PT_EPT, 3);
+	/* The upper tables are there, so the race is for a leaf. */
+	fill_ok(&pt, VA + GiB(1), VA + GiB(1), GiB(1), 0);
+	alloc_hook = other_fills_all;
+	fill_ok(&pt, VA, VA, KiB(8), MiB(1));
+	expect_leaf(&pt, VA, GiB(7), RWX, 3);
+	assert_int_equal(pages_taken(), 2);
+	assert_int_equal(pt.nr_tables, 2);
+	drop(&pt);
+}
+
 /* Compare random operations with a flat model of 4 KiB pages. */
 #define MODEL_PAGES 2048u
 
@@ -558,6 +673,9 @@ int main(void)
 		cmocka_unit_test(test_hardware_bits_are_not_stale),
 		cmocka_unit_test(test_bad_arguments),
 		cmocka_unit_test(test_out_of_memory),
+		cmocka_unit_test(test_fill_takes_largest),
+		cmocka_unit_test(test_fill_leaves_what_is_there),
+		cmocka_unit_test(test_fill_beside_itself),
 		cmocka_unit_test(test_random_against_model),
 	};
 
