@@ -4,6 +4,7 @@
 #include "arch/x86/atomic.h"
 #include "arch/x86/regs.h"
 #include "core/hv.h"
+#include "core/irq.h"
 #include "core/vm.h"
 
 /*
@@ -129,7 +130,7 @@ static bool is_irq_open(struct vcpu *v, u32 blocking)
 
 static bool extint_pending(struct vcpu *v)
 {
-	return lapic_accepts_extint(v) && pic_output(v->vm);
+	return pic_output(v->vm) && irq_extint_accepted(v);
 }
 
 static bool irq_pending(struct vcpu *v)

@@ -17,12 +17,17 @@ void irq_line_set(struct vm *vm, u32 gsi, bool level)
 	ioapic_line_set(vm, gsi == IRQ_LINE_PIT ? IOAPIC_PIN_PIT : gsi, level);
 }
 
+bool irq_extint_accepted(struct vcpu *v)
+{
+	return lapic_accepts_extint(v) || ioapic_extint(v->vm, v);
+}
+
 void irq_extint_raised(struct vm *vm)
 {
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		struct vcpu *v = vm->vcpu[i];
 
-		if (lapic_accepts_extint(v))
+		if (irq_extint_accepted(v))
 			vcpu_request(v, REQ_EVENT);
 		else
 			lapic_lint(v, 0);

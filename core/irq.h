@@ -9,6 +9,7 @@
 #include "core/lib/types.h"
 
 struct vm;
+struct vcpu;
 
 /* Fixed wiring of the platform. */
 #define IRQ_LINE_PIT 0
@@ -27,5 +28,8 @@ void irq_line_set(struct vm *vm, u32 gsi, bool level);
  * ExtINT come out of the guest to acknowledge it.
  */
 void irq_extint_raised(struct vm *vm);
+
+/* Does `v` take the interrupts of the 8259 pair, through its LINT0 or from the I/O APIC? */
+bool irq_extint_accepted(struct vcpu *v);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/dev/ioapic.h"
 
+#include "arch/x86/atomic.h"
 #include "core/lib/bits.h"
 #include "core/load/layout.h"
 #include "core/vm.h"
@@ -16,6 +17,9 @@
 #define REG_VERSION 0x01
 #define REG_ARBITRATION 0x02
 #define REG_REDIR 0x10
+
+/* The output of the 8259 pair comes in here, as on every PC. */
+#define PIN_PIC 0
 
 #define ID_SHIFT 24
 #define ID_MASK MASK(27, 24)
@@ -51,8 +55,8 @@ static bool redir_is_level(u64 entry)
 }
 
 /*
- * Send the message of `pin`; true if a local APIC took it. SMI and the reserved modes go nowhere.
- * ExtINT has no source to acknowledge here: the 8259 pair is wired to LINT0 only.
+ * Send the message of `pin`; true if a local APIC took it. SMI and the reserved modes go nowhere;
+ * ExtINT is asked for: see ioapic_extint().
  */
 static bool pin_send(struct vm *vm, u32 pin)
 {
@@ -74,6 +78,18 @@ static bool pin_send(struct vm *vm, u32 pin)
 	default:
 		return false;
 	}
+}
+
+bool ioapic_extint(const struct vm *vm, const struct vcpu *v)
+{
+	u64 entry = atomic_load_u64(&vm->ioapic.redir[PIN_PIC]);
+	const struct lapic_msg msg = {
+		.dest = (u32)bits_get(entry, REDIR_DEST_HI, REDIR_DEST_LO),
+		.is_logical = entry & REDIR_LOGICAL,
+	};
+
+	return !(entry & REDIR_MASKED) && redir_mode(entry) == LAPIC_EXTINT &&
+	       lapic_is_addressed(v, &msg);
 }
 
 /* An active level-triggered pin sends once, then not again until its EOI. */
@@ -156,6 +172,9 @@ static void redir_write(struct vm *vm, u32 pin, bool is_high, u32 value)
 	if (!redir_is_level(*entry))
 		*entry &= ~REDIR_REMOTE_IRR;
 	pin_level_update(vm, pin);
+	/* What the PIC has to say may go another way now. */
+	for (u32 i = 0; pin == PIN_PIC && i < vm->nr_vcpus; i++)
+		vcpu_request(vm->vcpu[i], REQ_EVENT);
 }
 
 static void reg_write(struct vm *vm, u32 reg, u32 value)

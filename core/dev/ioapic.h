@@ -9,6 +9,7 @@
 #include "core/lib/types.h"
 
 struct vm;
+struct vcpu;
 
 #define IOAPIC_NR_PINS 24
 
@@ -28,6 +29,9 @@ void ioapic_reset(struct vm *vm);
  */
 u64 ioapic_read(struct vm *vm, u32 offset, unsigned width_bytes);
 void ioapic_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value);
+
+/* Does pin 0 give the 8259 pair's interrupts to `v`, as ExtINT? Any CPU, no lock. */
+bool ioapic_extint(const struct vm *vm, const struct vcpu *v);
 
 /* Set pin `pin` (0 to 23) to `level`. */
 void ioapic_line_set(struct vm *vm, u32 pin, bool level);

@@ -214,6 +214,9 @@ void lapic_cr8_set(struct vcpu *v, u64 value)
 
 void lapic_eoi_broadcast(struct vcpu *v, u8 vector)
 {
+	/* SDM "Directed EOI with x2APIC Mode": software writes to the I/O APIC itself. */
+	if (reg_get(v->lapic.regs, APIC_SVR) & SVR_NO_EOI_BROADCAST)
+		return;
 	lock_acquire(&v->vm->dev_lock);
 	ioapic_eoi(v->vm, vector);
 	lock_release(&v->vm->dev_lock);

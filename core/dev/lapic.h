@@ -6,7 +6,7 @@
  * other CPUs may read (destination matching). IA32_APIC_BASE lives in hot->apic_base.
  *
  * Rules come from SDM "Advanced Programmable Interrupt Controller (APIC)". What this one lacks:
- * CMCI, directed EOI suppression, writable xAPIC IDs, SMI delivery, the extended space of AMD.
+ * CMCI, writable xAPIC IDs, the extended space of AMD. There is no SMM, so SMIs go nowhere.
  */
 #ifndef CORE_DEV_LAPIC_H
 #define CORE_DEV_LAPIC_H
@@ -109,6 +109,9 @@ void lapic_set_irr(struct vcpu *v, u8 vector, bool is_level);
  * priority, the lowest index among equals. Any CPU, any locks held.
  */
 enum err lapic_deliver(struct vm *vm, const struct lapic_msg *msg);
+
+/* Does `msg`, no broadcast by shorthand, address `v`? Any CPU. */
+bool lapic_is_addressed(const struct vcpu *v, const struct lapic_msg *msg);
 
 /* The APIC ID that CPUID reports. Constant. */
 u32 lapic_id(const struct vcpu *v);

@@ -44,7 +44,7 @@ static bool is_broadcast(const struct lapic_msg *msg, bool to_x2apic)
 	return msg->dest == DEST_ALL_XAPIC && !(msg->is_logical && to_x2apic);
 }
 
-static bool is_addressed(const struct vcpu *v, const struct lapic_msg *msg)
+bool lapic_is_addressed(const struct vcpu *v, const struct lapic_msg *msg)
 {
 	bool to_x2apic = lapic_is_x2apic(v);
 
@@ -102,7 +102,7 @@ static struct vcpu *lowest_find(struct vm *vm, const struct lapic_msg *msg)
 		struct vcpu *v = vm->vcpu[i];
 		u32 ppr = reg_get(v->lapic.regs, APIC_PPR);
 
-		if (!is_addressed(v, msg) || !is_software_enabled(v))
+		if (!lapic_is_addressed(v, msg) || !is_software_enabled(v))
 			continue;
 		if (!best || ppr < best_ppr) {
 			best = v;
@@ -127,7 +127,7 @@ enum err lapic_deliver(struct vm *vm, const struct lapic_msg *msg)
 	case LAPIC_INIT:
 	case LAPIC_SIPI:
 		for (u32 i = 0; i < vm->nr_vcpus; i++) {
-			if (is_addressed(vm->vcpu[i], msg) && msg_accept(vm->vcpu[i], msg))
+			if (lapic_is_addressed(vm->vcpu[i], msg) && msg_accept(vm->vcpu[i], msg))
 				taken = true;
 		}
 		return taken ? ERR_NONE : ERR_NOENT;

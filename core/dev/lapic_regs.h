@@ -24,8 +24,8 @@
 
 #define APIC_X2_ICR_HIGH 0x304u /* in x2APIC mode ICR is one register of 64 bits */
 
-/* Version 0x14, highest LVT entry number 5, no directed EOI. */
-#define VERSION_VALUE 0x00050014u
+/* Version 0x14, highest LVT entry number 5, EOI broadcasts can be suppressed. */
+#define VERSION_VALUE 0x01050014u
 
 #define DFR_FLAT 0xfu /* in bits 31:28 */
 #define DFR_CLUSTER 0x0u
@@ -33,6 +33,7 @@
 #define DFR_FIXED 0x0fffffffu /* bits that always read 1 */
 
 #define SVR_RESET 0xffu
+#define SVR_NO_EOI_BROADCAST 0x1000u
 
 #define LVT_VECTOR 0xffu
 #define LVT_MODE 0x700u

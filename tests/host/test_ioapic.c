@@ -19,6 +19,18 @@ enum err lapic_deliver(struct vm *vm, const struct lapic_msg *msg)
 	return deliver_result;
 }
 
+void vcpu_request(struct vcpu *v, u32 bits)
+{
+	(void)v;
+	assert_int_equal(bits, REQ_EVENT);
+}
+
+bool lapic_is_addressed(const struct vcpu *v, const struct lapic_msg *msg)
+{
+	(void)v;
+	return msg->dest == 1 && !msg->is_logical;
+}
+
 static u32 reg_get(u32 reg)
 {
 	ioapic_write(&fix_vm, 0x00, 4, reg);
@@ -49,6 +61,23 @@ static int setup(void **state __unused_arg)
 	deliver_result = ERR_NONE;
 	ioapic_reset(&fix_vm);
 	return 0;
+}
+
+/* Pin 0 hands the 8259 pair's interrupts on, when it is programmed to. */
+static void test_extint(void **state __unused_arg)
+{
+	struct vcpu v = { 0 };
+
+	assert_false(ioapic_extint(&fix_vm, &v));
+	redir(0, 1u << 24, 0x700);
+	assert_true(ioapic_extint(&fix_vm, &v));
+	assert_int_equal(nr_msgs, 0);
+	redir(0, 1u << 24, 0x700 | MASKED);
+	assert_false(ioapic_extint(&fix_vm, &v));
+	redir(0, 2u << 24, 0x700);
+	assert_false(ioapic_extint(&fix_vm, &v));
+	redir(0, 1u << 24, 0x000);
+	assert_false(ioapic_extint(&fix_vm, &v));
 }
 
 static void test_identity(void **state __unused_arg)
@@ -270,6 +299,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_identity, setup),
+		cmocka_unit_test_setup(test_extint, setup),
 		cmocka_unit_test_setup(test_redirection_bits, setup),
 		cmocka_unit_test_setup(test_widths_and_holes, setup),
 		cmocka_unit_test_setup(test_edge, setup),

@@ -35,7 +35,7 @@ static void reset_values(void **state)
 
 		assert_int_equal(v->hot->apic_base, 0xfee00800 | (i == 0 ? 0x100 : 0));
 		assert_int_equal(mmio_get(v, APIC_ID), i << 24);
-		assert_int_equal(mmio_get(v, APIC_VERSION), 0x00050014);
+		assert_int_equal(mmio_get(v, APIC_VERSION), 0x01050014);
 		assert_int_equal(mmio_get(v, APIC_SVR), 0xff);
 		assert_int_equal(mmio_get(v, APIC_DFR), 0xffffffff);
 		assert_int_equal(mmio_get(v, APIC_LDR), 0);
@@ -135,6 +135,21 @@ static void late_ack_is_spurious(void **state)
 	assert_int_equal(lapic_ack(v, 0x61), 0xe7);
 }
 
+/* SVR bit 12: software tells the I/O APIC itself. */
+static void eoi_broadcast_suppressed(void **state)
+{
+	struct vcpu *v = &vcpus[0];
+
+	(void)state;
+	mmio_set(v, APIC_SVR, 0x11ff);
+	assert_int_equal(mmio_get(v, APIC_SVR), 0x11ff);
+	lapic_set_irr(v, 0x70, true);
+	assert_int_equal(lapic_ack(v, 0x70), 0x70);
+	mmio_set(v, APIC_EOI, 0);
+	assert_int_equal(lapic_pending(v), -1);
+	assert_int_equal(nr_eois, 0);
+}
+
 static void level_eoi_reaches_ioapic(void **state)
 {
 	struct vcpu *v = &vcpus[0];
@@ -167,7 +182,7 @@ static void mmio_rules(void **state)
 	mmio_set(v, APIC_ID, 0xff000000);
 	assert_int_equal(mmio_get(v, APIC_ID), 2u << 24);
 	mmio_set(v, APIC_VERSION, 0);
-	assert_int_equal(mmio_get(v, APIC_VERSION), 0x00050014);
+	assert_int_equal(mmio_get(v, APIC_VERSION), 0x01050014);
 	mmio_set(v, APIC_LDR, 0x12345678);
 	assert_int_equal(mmio_get(v, APIC_LDR), 0x12000000);
 	mmio_set(v, APIC_DFR, 0);
@@ -439,7 +454,7 @@ static void x2apic_reserved_bits(void **state)
 		u32 msr;
 		u64 valid;
 	} regs[] = {
-		{ 0x808, 0xff },	{ 0x80b, 0 },	      { 0x80f, 0x3ff },
+		{ 0x808, 0xff },	{ 0x80b, 0 },	      { 0x80f, 0x13ff },
 		{ 0x828, 0 },		{ 0x832, 0x710ff },   { 0x833, 0x117ff },
 		{ 0x834, 0x117ff },	{ 0x835, 0x1f7ff },   { 0x836, 0x1f7ff },
 		{ 0x837, 0x110ff },	{ 0x838, 0xffffffff }, { 0x83e, 0xb },
@@ -622,6 +637,7 @@ int main(void)
 		T(tpr_blocks_its_class),
 		T(late_ack_is_spurious),
 		T(level_eoi_reaches_ioapic),
+		T(eoi_broadcast_suppressed),
 		T(mmio_rules),
 		T(mmio_decodes_at_base),
 		T(illegal_register_sets_esr),

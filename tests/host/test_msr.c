@@ -411,7 +411,7 @@ static void fast_paths(void **state)
 	assert_true(wr(0x1b, 0xfee00d00));
 	v->hot->gprs[GPR_RCX] = 0x803;
 	assert_int_equal(msr_read_fast(v->hot), NEXT_SKIP);
-	assert_int_equal(v->hot->gprs[GPR_RAX], 0x50014);
+	assert_int_equal(v->hot->gprs[GPR_RAX], 0x1050014);
 	assert_int_equal(v->hot->gprs[GPR_RDX], 0);
 	v->hot->gprs[GPR_RCX] = 0x808;
 	v->hot->gprs[GPR_RAX] = 0xffffffff00000040ull;
