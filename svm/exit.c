@@ -24,33 +24,74 @@ enum svm_exit_code {
 ISO_TEXT static enum next skip_fast(struct vcpu_hot *hot, struct vmcb *vmcb, enum exit_kind kind,
 				    u64 len_bytes)
 {
-	vmcb->rip = svm_caps.has_nrip ? vmcb->nrip : vmcb->rip + len_bytes;
+	vmcb->rip = hot->has_nrip ? vmcb->nrip : vmcb->rip + len_bytes;
 	vmcb->int_state = 0;
 	hot->exit_counts[kind]++;
 	return NEXT_AGAIN;
 }
 
 #define APIC_TPR_WORD (0x80 / sizeof(u32))
+#define X2APIC_TPR (MSR_X2APIC + 8)
 
-/* The write may have been the x2APIC's TPR, which the guest may read as CR8 next. */
+/* The guest may read the x2APIC's TPR as CR8 next. */
 ISO_TEXT static void tpr_follow(const struct vcpu_hot *hot, struct vmcb *vmcb)
 {
 	u64 tpr = bits_get(((const u32 *)hot->apic_regs)[APIC_TPR_WORD], 7, 4);
 
+	if ((vmcb->vintr & VINTR_TPR) == tpr)
+		return;
 	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR) | tpr;
 	vmcb->clean = 0;
 }
 
-ISO_TEXT static enum next msr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+/*
+ * Give the guest what its local APIC has for it. A window that is open already does that as soon as
+ * it can. An NMI that waits has opened one too, or waits for an IRET that no interrupt waits for.
+ */
+ISO_TEXT static void irq_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
-	bool is_write = vmcb->exit_info1 & 1;
-	enum next next = is_write ? msr_write_fast(hot) : msr_read_fast(hot);
+	if (vmcb->vintr & VINTR_IRQ)
+		return;
+	if (vmcb->rflags & RFLAGS_IF) {
+		lapic_fast_ack(hot, (u8)hot->irq_vector);
+		vmcb->event_inj = (u64)hot->irq_vector | EVENT_VALID;
+		return;
+	}
+	svm_window_open(vmcb);
+	hot->is_window_fast = true;
+}
 
-	if (next != NEXT_SKIP)
-		return next;
-	if (is_write)
+/* The window that irq_fast() has opened. */
+ISO_TEXT static enum next window_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	if (!hot->is_window_fast)
+		return NEXT_SLOW;
+	hot->is_window_fast = false;
+	svm_window_close(vmcb);
+	hot->exit_counts[EXIT_IRQ_WINDOW]++;
+	lapic_fast_look(hot);
+	if (hot->irq_vector >= 0)
+		irq_fast(hot, vmcb);
+	return NEXT_AGAIN;
+}
+
+ISO_TEXT static enum next wrmsr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	if (msr_write_fast(hot) != NEXT_SKIP)
+		return NEXT_SLOW;
+	skip_fast(hot, vmcb, EXIT_MSR_WRITE, LEN_MSR);
+	if ((u32)hot->gprs[GPR_RCX] == X2APIC_TPR)
 		tpr_follow(hot, vmcb);
-	return skip_fast(hot, vmcb, is_write ? EXIT_MSR_WRITE : EXIT_MSR_READ, LEN_MSR);
+	if (unlikely(hot->irq_vector >= 0))
+		irq_fast(hot, vmcb);
+	return NEXT_AGAIN;
+}
+
+ISO_TEXT static enum next rdmsr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	if (msr_read_fast(hot) != NEXT_SKIP)
+		return NEXT_SLOW;
+	return skip_fast(hot, vmcb, EXIT_MSR_READ, LEN_MSR);
 }
 
 ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
@@ -63,11 +104,13 @@ ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 		return skip_fast(hot, vmcb, EXIT_CPUID, LEN_CPUID);
 	}
 	if (vmcb->exit_code == SVM_EXIT_MSR)
-		return msr_fast(hot, vmcb);
+		return vmcb->exit_info1 & 1 ? wrmsr_fast(hot, vmcb) : rdmsr_fast(hot, vmcb);
 	if (vmcb->exit_code == SVM_EXIT_VMMCALL) {
 		hypercall_fast(hot);
 		return skip_fast(hot, vmcb, EXIT_HYPERCALL, LEN_VMMCALL);
 	}
+	if (vmcb->exit_code == SVM_EXIT_VINTR)
+		return window_fast(hot, vmcb);
 	return NEXT_SLOW;
 }
 

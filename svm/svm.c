@@ -84,6 +84,8 @@ enum err svm_vcpu_init(struct vcpu *v)
 	svm->vmcb = vmcb = page_alloc();
 	if (!vmcb)
 		return ERR_NOMEM;
+	v->hot->has_nrip = svm_caps.has_nrip;
+	v->hot->clean_bits = svm_caps.has_clean_bits ? ~0u : 0;
 	v->hot->vmcb = vmcb;
 	v->hot->vmcb_pa = va_to_pa(vmcb).v;
 	return ERR_NONE;
@@ -219,7 +221,7 @@ static void tpr_sync(struct vcpu *v)
  */
 ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
-	u32 clean = svm_caps.has_clean_bits ? ~0u : 0;
+	u32 clean = hot->clean_bits;
 	enum next next = NEXT_AGAIN;
 
 	while (!svm_enter(hot)) {

@@ -74,6 +74,24 @@ void svm_nmi_iret(struct vcpu *v);
 /* From exit.c: #DB. True if it only ends the single step over that IRET, and is not the guest's. */
 bool svm_step_done(struct vcpu *v);
 
+/*
+ * A virtual interrupt of the highest priority that is intercepted when the guest would take it.
+ * On the isolated tables too.
+ */
+static inline __attribute__((always_inline)) void svm_window_open(struct vmcb *vmcb)
+{
+	vmcb->vintr |= VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR;
+	vmcb->intercept3 |= INTERCEPT3_VINTR;
+	vmcb->clean = 0;
+}
+
+static inline __attribute__((always_inline)) void svm_window_close(struct vmcb *vmcb)
+{
+	vmcb->vintr &= ~(VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR);
+	vmcb->intercept3 &= ~(u32)INTERCEPT3_VINTR;
+	vmcb->clean = 0;
+}
+
 /* Something that a clean bit covers has changed: the next entry reads the whole VMCB. */
 static inline void svm_dirty(struct vcpu *v)
 {

@@ -87,6 +87,8 @@ enum err vmx_vcpu_init(struct vcpu *v)
 	if (!vmx)
 		return ERR_NOMEM;
 	v->vendor = vmx;
+	v->hot->timer_shift = vmx_caps.timer_shift;
+	v->hot->has_fast_deadline = vmx_caps.has_timer;
 	vmx->vmcs = page_alloc();
 	if (!vmx->vmcs)
 		return ERR_NOMEM;
@@ -297,36 +299,31 @@ static void host_events(const struct exit *x)
 		machine_check_raise();
 }
 
-/* Leave the guest when this CPU's next timer is due; at the latest when the counter runs out. */
-static void timer_write(void)
-{
-	u64 deadline_tsc = timer_deadline();
-	u64 now = rdtsc();
-	u64 ticks = deadline_tsc > now ? (deadline_tsc - now) >> vmx_caps.timer_shift : 0;
-
-	vmwrite32(VMCS_PREEMPTION_TIMER, (u32)MIN(ticks, (u64)UINT32_MAX));
-}
-
 enum next vmx_run(struct vcpu *v)
 {
+	struct vcpu_hot *hot = v->hot;
 	enum vmx_entered entered;
 	enum next next;
 	u32 reason;
 
-	if (vmx_caps.has_timer)
-		timer_write();
+	if (hot->has_fast_deadline) {
+		hot->others_deadline_tsc = timer_deadline_except(
+			hot->tsc_deadline ? &v->lapic.timer : NULL);
+		vmx_timer_write(hot);
+	}
 	cli();
 	do {
-		next = guest_stay(v->hot, &entered, &reason);
+		next = guest_stay(hot, &entered, &reason);
 	} while (unlikely(entered == VMX_FAILED) && is_relaunched(v));
 	vmx_vcpu(v)->was_abandoned = entered != VMX_EXITED;
 	if (entered == VMX_EXITED) {
 		vmx_exit_decode(v, reason);
-		host_events(&v->hot->exit);
+		host_events(&hot->exit);
 	} else if (entered == VMX_FAILED) {
 		entry_failed(v);
 		next = NEXT_SLOW;
 	}
 	sti();
+	lapic_deadline_settle(v);
 	return next;
 }
