@@ -208,6 +208,13 @@ void lapic_eoi_broadcast(struct vcpu *v, u8 vector)
 	lock_release(&v->vm->dev_lock);
 }
 
+bool lapic_minds_cr8(struct vcpu *v)
+{
+	const u32 *regs = v->lapic.regs;
+
+	return (reg_get(regs, APIC_TPR) & 0xf) || vectors_any(regs, APIC_IRR);
+}
+
 static void lapic_eoi(struct vcpu *v)
 {
 	u32 *regs = v->lapic.regs;

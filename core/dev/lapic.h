@@ -154,6 +154,12 @@ enum err lapic_base_write(struct vcpu *v, u64 value) __must_check;
 u64 lapic_cr8_get(struct vcpu *v);
 void lapic_cr8_set(struct vcpu *v, u64 value);
 
+/*
+ * Would a write to CR8 do more than change the task priority's upper four bits? An interrupt may
+ * come free, or bits change that CR8 does not show. The vCPU's CPU.
+ */
+bool lapic_minds_cr8(struct vcpu *v);
+
 /* IA32_TSC_DEADLINE. Writes outside TSC-deadline mode are ignored. The vCPU's CPU. */
 u64 lapic_deadline_get(struct vcpu *v);
 void lapic_deadline_set(struct vcpu *v, u64 guest_tsc);

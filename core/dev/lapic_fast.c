@@ -26,39 +26,30 @@ ISO_TEXT enum next lapic_fast_read(struct vcpu_hot *hot, u32 msr, u64 *out)
 	return NEXT_SKIP;
 }
 
-/* Is there a vector in array `base`? Most often not, and this finds that out soonest. */
-LAPIC_INLINE bool fast_has_any(const u32 *regs, u32 base)
-{
-	u32 all = 0;
-
-#pragma GCC unroll 8
-	for (u32 slot = 0; slot < 8; slot++)
-		all |= reg_get(regs, base + slot * LAPIC_SLOT_BYTES);
-	return all;
-}
-
 /*
  * The highest vector in service, or -1. Its class is never above that of the PPR, even where the
  * hardware has changed the task priority since that was written.
  */
 LAPIC_INLINE int fast_in_service(const u32 *regs)
 {
-	u32 offset = APIC_ISR + (reg_get(regs, APIC_PPR) & 0xe0) / 32 * LAPIC_SLOT_BYTES;
+	const u32 *first = &regs[APIC_ISR / 4];
+	const u32 *at = first + (reg_get(regs, APIC_PPR) & 0xe0) / 32 * (LAPIC_SLOT_BYTES / 4);
 
-	for (; offset >= APIC_ISR; offset -= LAPIC_SLOT_BYTES) {
-		u32 word = reg_get(regs, offset);
+	for (; at >= first; at -= LAPIC_SLOT_BYTES / 4) {
+		u32 word = atomic_load_relaxed_u32(at);
 
 		if (word)
-			return (int)((offset - APIC_ISR) * 2 + bit_last(word));
+			return (int)(at - first) * 8 + (int)bit_last(word);
 	}
 	return -1;
 }
 
-/* The highest vector in IRR above `ppr`, or -1. */
-LAPIC_INLINE int fast_deliverable(const u32 *regs, u32 ppr)
+/* There is something in IRR: the highest vector if it is above `ppr`. */
+ISO_TEXT NOINLINE static enum next irr_look(struct vcpu_hot *hot, u32 ppr)
 {
-	if (likely(!fast_has_any(regs, APIC_IRR)))
-		return -1;
+	const u32 *regs = hot->apic_regs;
+
+	hot->irq_vector = IRQ_HELD;
 #pragma GCC unroll 8
 	for (int slot = 7; slot >= 0; slot--) {
 		u32 word = reg_get(regs, APIC_IRR + (u32)slot * LAPIC_SLOT_BYTES);
@@ -67,34 +58,33 @@ LAPIC_INLINE int fast_deliverable(const u32 *regs, u32 ppr)
 		if (likely(!word))
 			continue;
 		vector = slot * 32 + (int)bit_last(word);
-		return ((u32)vector & 0xf0) > (ppr & 0xf0) ? vector : -1;
+		if (((u32)vector & 0xf0) > (ppr & 0xf0))
+			hot->irq_vector = vector;
+		break;
 	}
-	return -1;
+	return NEXT_SKIP;
 }
 
 /* After a change: the new PPR, and what can be delivered by it. */
-LAPIC_INLINE void fast_settle(struct vcpu_hot *hot, int in_service)
+LAPIC_INLINE enum next fast_settle(struct vcpu_hot *hot, u32 *regs, int in_service)
 {
-	u32 *regs = hot->apic_regs;
 	u32 ppr = priority_of(reg_get(regs, APIC_TPR), in_service);
 
 	reg_set(regs, APIC_PPR, ppr);
-	hot->irq_vector = fast_deliverable(regs, ppr);
+	if (unlikely(vectors_any(regs, APIC_IRR)))
+		return irr_look(hot, ppr);
+	hot->irq_vector = IRQ_NONE;
+	return NEXT_SKIP;
 }
 
 LAPIC_INLINE enum next fast_tpr(struct vcpu_hot *hot, u64 value)
 {
 	u32 *regs = hot->apic_regs;
-	u32 old = reg_get(regs, APIC_PPR);
-	u32 ppr = priority_of((u32)value, fast_in_service(regs));
 
 	if (value > 0xff)
 		return NEXT_SLOW;
 	reg_set(regs, APIC_TPR, (u32)value);
-	reg_set(regs, APIC_PPR, ppr);
-	/* Nothing that has been held back comes free by a higher priority. */
-	hot->irq_vector = ppr >= old ? -1 : fast_deliverable(regs, ppr);
-	return NEXT_SKIP;
+	return fast_settle(hot, regs, fast_in_service(regs));
 }
 
 LAPIC_INLINE enum next fast_eoi(struct vcpu_hot *hot, u64 value)
@@ -104,37 +94,40 @@ LAPIC_INLINE enum next fast_eoi(struct vcpu_hot *hot, u64 value)
 
 	if (value)
 		return NEXT_SLOW;
-	hot->irq_vector = -1;
+	hot->irq_vector = IRQ_NONE;
 	if (vector < 0)
 		return NEXT_SKIP;
 	if (vector_is_set(regs, APIC_TMR, (u8)vector))
 		return NEXT_SLOW;
 	*vector_word(regs, APIC_ISR, (u8)vector) &= ~vector_bit((u8)vector);
-	vector = fast_has_any(regs, APIC_ISR) ? fast_in_service(regs) : -1;
-	fast_settle(hot, vector);
-	return NEXT_SKIP;
+	vector = vectors_any(regs, APIC_ISR) ? fast_in_service(regs) : -1;
+	return fast_settle(hot, regs, vector);
 }
 
 /* An edge-triggered interrupt from this CPU. */
-LAPIC_INLINE void fast_irr(struct vcpu_hot *hot, u8 vector)
+LAPIC_INLINE enum next fast_irr(struct vcpu_hot *hot, u8 vector)
 {
-	u32 *tmr = vector_word(hot->apic_regs, APIC_TMR, vector);
+	u32 *regs = hot->apic_regs;
+	u32 *tmr = vector_word(regs, APIC_TMR, vector);
 
 	if (atomic_load_u32(tmr) & vector_bit(vector))
 		atomic_and_u32(tmr, ~vector_bit(vector));
-	atomic_or_u32(vector_word(hot->apic_regs, APIC_IRR, vector), vector_bit(vector));
-	fast_settle(hot, fast_in_service(hot->apic_regs));
+	atomic_or_u32(vector_word(regs, APIC_IRR, vector), vector_bit(vector));
+	return fast_settle(hot, regs, fast_in_service(regs));
+}
+
+/* SDM "Local APIC State After It Has Been Software Disabled": nothing is accepted. */
+LAPIC_INLINE bool is_self_ipi_fast(const u32 *regs, u64 vector)
+{
+	return vector <= LVT_VECTOR && vector >= LAPIC_VECTOR_MIN &&
+	       (reg_get(regs, APIC_SVR) & APIC_SVR_ENABLE);
 }
 
 LAPIC_INLINE enum next fast_self_ipi(struct vcpu_hot *hot, u64 vector)
 {
-	if (vector > LVT_VECTOR || vector < LAPIC_VECTOR_MIN)
+	if (!is_self_ipi_fast(hot->apic_regs, vector))
 		return NEXT_SLOW;
-	/* SDM "Local APIC State After It Has Been Software Disabled": not accepted. */
-	if (!(reg_get(hot->apic_regs, APIC_SVR) & APIC_SVR_ENABLE))
-		return NEXT_SLOW;
-	fast_irr(hot, (u8)vector);
-	return NEXT_SKIP;
+	return fast_irr(hot, (u8)vector);
 }
 
 /* Bits of the ICR that mean nothing in a fixed interrupt to oneself. */
@@ -143,15 +136,16 @@ LAPIC_INLINE enum next fast_self_ipi(struct vcpu_hot *hot, u64 vector)
 LAPIC_INLINE enum next fast_icr(struct vcpu_hot *hot, u64 value)
 {
 	u32 icr = (u32)value & ~(u32)ICR_SELF_IGNORED;
+	u32 *regs = hot->apic_regs;
 
 	/* Fixed is delivery mode 0. */
 	if ((icr & ~LVT_VECTOR) != APIC_ICR_SELF)
 		return NEXT_SLOW;
-	if (fast_self_ipi(hot, icr & LVT_VECTOR) != NEXT_SKIP)
+	if (!is_self_ipi_fast(regs, icr & LVT_VECTOR))
 		return NEXT_SLOW;
-	reg_set(hot->apic_regs, APIC_ICR, (u32)value);
-	reg_set(hot->apic_regs, APIC_ICR2, (u32)(value >> 32));
-	return NEXT_SKIP;
+	reg_set(regs, APIC_ICR, (u32)value);
+	reg_set(regs, APIC_ICR2, (u32)(value >> 32));
+	return fast_irr(hot, (u8)icr);
 }
 
 ISO_TEXT enum next lapic_fast_write(struct vcpu_hot *hot, u32 msr, u64 value)
@@ -186,7 +180,7 @@ LAPIC_INLINE bool fast_timer_fire(struct vcpu_hot *hot, u32 lvt)
 		return true;
 	if ((lvt & LVT_VECTOR) < LAPIC_VECTOR_MIN)
 		return false;
-	fast_irr(hot, (u8)lvt);
+	(void)fast_irr(hot, (u8)lvt);
 	return true;
 }
 
@@ -196,7 +190,7 @@ ISO_TEXT enum next lapic_fast_deadline(struct vcpu_hot *hot, u64 guest_tsc, u64 
 
 	if (!hot->has_fast_deadline || (lvt & LVT_TIMER_MODE) != APIC_LVT_DEADLINE)
 		return NEXT_SLOW;
-	hot->irq_vector = -1;
+	hot->irq_vector = IRQ_NONE;
 	if (guest_tsc && guest_tsc <= guest_now) {
 		if (!fast_timer_fire(hot, lvt))
 			return NEXT_SLOW;
@@ -217,7 +211,9 @@ ISO_TEXT enum next lapic_fast_expire(struct vcpu_hot *hot, u64 guest_now)
 
 ISO_TEXT void lapic_fast_look(struct vcpu_hot *hot)
 {
-	fast_settle(hot, fast_in_service(hot->apic_regs));
+	u32 *regs = hot->apic_regs;
+
+	(void)fast_settle(hot, regs, fast_in_service(regs));
 }
 
 ISO_TEXT void lapic_fast_ack(struct vcpu_hot *hot, u8 vector)

@@ -94,6 +94,17 @@ LAPIC_INLINE int vector_highest(const u32 *regs, u32 base)
 	return -1;
 }
 
+/* Is there a vector in array `base`? Most often not, and this finds that out soonest. */
+LAPIC_INLINE bool vectors_any(const u32 *regs, u32 base)
+{
+	u32 all = 0;
+
+#pragma GCC unroll 8
+	for (u32 slot = 0; slot < 8; slot++)
+		all |= reg_get(regs, base + slot * LAPIC_SLOT_BYTES);
+	return all;
+}
+
 /* SDM "Task and Processor Priorities": what TPR and the highest vector in service make of PPR. */
 LAPIC_INLINE u32 priority_of(u32 tpr, int in_service)
 {
