@@ -92,8 +92,10 @@ ISO_TEXT NOINLINE static enum next window_fast(struct vcpu_hot *hot, struct vmcb
 
 ISO_TEXT NOINLINE static enum next wrmsr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
+	u64 value = hot->gprs[GPR_RDX] << 32 | (u32)hot->gprs[GPR_RAX];
+
 	if ((u32)hot->gprs[GPR_RCX] == X2APIC_TPR) {
-		if (msr_write_fast(hot) != NEXT_SKIP)
+		if (lapic_fast_write(hot, X2APIC_TPR, value) != NEXT_SKIP)
 			return NEXT_SLOW;
 		tpr_give(hot, vmcb);
 	} else {

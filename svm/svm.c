@@ -209,7 +209,7 @@ static void tpr_give(struct vcpu *v)
 	u32 intercepts = vmcb->intercept_cr & ~(u32)INTERCEPT_CR_WRITE(8);
 	u64 tpr = svm_apic_tpr(v->hot) >> 4;
 
-	if (lapic_minds_cr8(v))
+	if (!v->hot->apic_live && lapic_minds_cr8(v))
 		intercepts |= INTERCEPT_CR_WRITE(8);
 	if (vmcb->intercept_cr == intercepts && (vmcb->vintr & VINTR_TPR) == tpr)
 		return;

@@ -55,6 +55,12 @@ ISO_TEXT static void irq_give(struct vcpu_hot *hot)
 {
 	u32 controls = vmread32(VMCS_PROC_CONTROLS);
 
+	/* Only the full code moves the threshold below which the guest's own writes exit. */
+	if ((controls & PROC_TPR_SHADOW) &&
+	    (hot->irq_vector == IRQ_HELD || vmread32(VMCS_TPR_THRESHOLD)))
+		atomic_or_u32(&hot->requests, REQ_EVENT);
+	if (atomic_load_u32(&hot->requests) || hot->irq_vector == IRQ_HELD)
+		return;
 	if (controls & (PROC_INTR_WINDOW | PROC_NMI_WINDOW)) {
 		if (!(controls & PROC_INTR_WINDOW))
 			atomic_or_u32(&hot->requests, REQ_EVENT);
@@ -69,7 +75,7 @@ ISO_TEXT static void irq_give(struct vcpu_hot *hot)
 
 VMCS_INLINE void irq_fast(struct vcpu_hot *hot)
 {
-	if (unlikely(hot->irq_vector >= 0))
+	if (unlikely(hot->irq_vector != IRQ_NONE))
 		irq_give(hot);
 }
 

@@ -305,6 +305,9 @@ static u32 reg_read(struct vcpu *v, u32 offset)
 {
 	if (offset == APIC_TIMER_CURRENT)
 		return lapic_timer_count_read(v);
+	/* The hardware may have changed the task priority alone. */
+	if (offset == APIC_PPR)
+		ppr_update(v->lapic.regs);
 	return reg_get(v->lapic.regs, offset);
 }
 

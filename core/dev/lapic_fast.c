@@ -10,22 +10,6 @@
 #include "core/dev/lapic_priv.h"
 #include "core/vcpu.h"
 
-ISO_TEXT enum next lapic_fast_read(struct vcpu_hot *hot, u32 msr, u64 *out)
-{
-	u32 slot = msr - LAPIC_MSR_FIRST;
-	u32 offset = slot * LAPIC_SLOT_BYTES;
-	const u32 *regs = hot->apic_regs;
-
-	if (!(hot->apic_base & APIC_BASE_EXTD) || slot >= LAPIC_NR_SLOTS)
-		return NEXT_SLOW;
-	if (!(lapic_rules[slot].x2apic & LAPIC_R) || offset == APIC_TIMER_CURRENT)
-		return NEXT_SLOW;
-	*out = reg_get(regs, offset);
-	if (offset == APIC_ICR)
-		*out |= (u64)reg_get(regs, APIC_X2_ICR_HIGH) << 32;
-	return NEXT_SKIP;
-}
-
 /*
  * The highest vector in service, or -1. Its class is never above that of the PPR, even where the
  * hardware has changed the task priority since that was written.
@@ -42,6 +26,24 @@ LAPIC_INLINE int fast_in_service(const u32 *regs)
 			return (int)(at - first) * 8 + (int)bit_last(word);
 	}
 	return -1;
+}
+
+ISO_TEXT enum next lapic_fast_read(struct vcpu_hot *hot, u32 msr, u64 *out)
+{
+	u32 slot = msr - LAPIC_MSR_FIRST;
+	u32 offset = slot * LAPIC_SLOT_BYTES;
+	const u32 *regs = hot->apic_regs;
+
+	if (!(hot->apic_base & APIC_BASE_EXTD) || slot >= LAPIC_NR_SLOTS)
+		return NEXT_SLOW;
+	if (!(lapic_rules[slot].x2apic & LAPIC_R) || offset == APIC_TIMER_CURRENT)
+		return NEXT_SLOW;
+	*out = reg_get(regs, offset);
+	if (offset == APIC_PPR)
+		*out = priority_of(reg_get(regs, APIC_TPR), fast_in_service(regs));
+	if (offset == APIC_ICR)
+		*out |= (u64)reg_get(regs, APIC_X2_ICR_HIGH) << 32;
+	return NEXT_SKIP;
 }
 
 /* There is something in IRR: the highest vector if it is above `ppr`. */
@@ -144,7 +146,7 @@ LAPIC_INLINE enum next fast_icr(struct vcpu_hot *hot, u64 value)
 	if (!is_self_ipi_fast(regs, icr & LVT_VECTOR))
 		return NEXT_SLOW;
 	reg_set(regs, APIC_ICR, (u32)value);
-	reg_set(regs, APIC_ICR2, (u32)(value >> 32));
+	reg_set(regs, APIC_X2_ICR_HIGH, (u32)(value >> 32));
 	return fast_irr(hot, (u8)icr);
 }
 
@@ -152,7 +154,8 @@ ISO_TEXT enum next lapic_fast_write(struct vcpu_hot *hot, u32 msr, u64 value)
 {
 	u32 slot = msr - LAPIC_MSR_FIRST;
 
-	if (!(hot->apic_base & APIC_BASE_EXTD))
+	/* While the hardware delivers, it has to hear of all. */
+	if (!(hot->apic_base & APIC_BASE_EXTD) || hot->apic_live)
 		return NEXT_SLOW;
 	switch (slot) {
 	case APIC_EOI / LAPIC_SLOT_BYTES:
@@ -170,7 +173,7 @@ ISO_TEXT enum next lapic_fast_write(struct vcpu_hot *hot, u32 msr, u64 value)
 
 ISO_TEXT enum next lapic_fast_cr8(struct vcpu_hot *hot, u64 value)
 {
-	return value >> 4 ? NEXT_SLOW : fast_tpr(hot, value << 4);
+	return value >> 4 || hot->apic_live ? NEXT_SLOW : fast_tpr(hot, value << 4);
 }
 
 /* The timer's interrupt. False: its LVT entry asks for an error, nothing has changed. */
@@ -192,7 +195,7 @@ ISO_TEXT enum next lapic_fast_deadline(struct vcpu_hot *hot, u64 guest_tsc, u64 
 		return NEXT_SLOW;
 	hot->irq_vector = IRQ_NONE;
 	if (guest_tsc && guest_tsc <= guest_now) {
-		if (!fast_timer_fire(hot, lvt))
+		if (hot->apic_live || !fast_timer_fire(hot, lvt))
 			return NEXT_SLOW;
 		guest_tsc = 0;
 	}

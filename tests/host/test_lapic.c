@@ -586,6 +586,59 @@ static void fast_self_ipis(void **state)
 	assert_int_equal(v->hot->irq_vector, 0x61);
 }
 
+/* While the hardware delivers, nothing may happen behind its back. */
+static void fast_is_slow_while_live(void **state)
+{
+	static const struct {
+		u32 msr;
+		u64 value;
+	} writes[] = { { 0x808, 0x20 }, { 0x80b, 0 }, { 0x830, 0x44055 }, { 0x83f, 0x55 } };
+	static u8 before[PAGE_SIZE];
+	struct vcpu *v = &vcpus[1];
+
+	(void)state;
+	x2apic_enter(v);
+	x2_set(v, APIC_SVR, 0x1ff);
+	x2_set(v, APIC_LVT_TIMER, 0x40077);
+	lapic_set_irr(v, 0x44, false);
+	lapic_ack(v, 0x44);
+	v->hot->has_fast_deadline = true;
+	v->hot->apic_live = 1;
+	memcpy(before, v->lapic.regs, PAGE_SIZE);
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++)
+		assert_int_equal(lapic_fast_write(v->hot, writes[i].msr, writes[i].value),
+				 NEXT_SLOW);
+	assert_int_equal(lapic_fast_cr8(v->hot, 3), NEXT_SLOW);
+	assert_int_equal(lapic_fast_deadline(v->hot, 1, 1000), NEXT_SLOW);
+	/* One that does not fire yet is only noted. */
+	assert_int_equal(lapic_fast_deadline(v->hot, 2000, 1000), NEXT_SKIP);
+	assert_int_equal(lapic_fast_expire(v->hot, 2000), NEXT_SLOW);
+	assert_int_equal(v->hot->tsc_deadline, 2000);
+	assert_memory_equal(before, v->lapic.regs, PAGE_SIZE);
+	v->hot->apic_live = 0;
+}
+
+/* Hardware that has the TPR writes it alone. */
+static void fast_follows_the_tpr(void **state)
+{
+	struct vcpu *v = &vcpus[0];
+	u64 ppr = 0;
+
+	(void)state;
+	x2apic_enter(v);
+	x2_set(v, APIC_SVR, 0x1ff);
+	v->lapic.regs[APIC_TPR / 4] = 0x70;
+	assert_int_equal(lapic_fast_read(v->hot, 0x80a, &ppr), NEXT_SKIP);
+	assert_int_equal(ppr, 0x70);
+	assert_int_equal(lapic_fast_write(v->hot, 0x83f, 0x61), NEXT_SKIP);
+	assert_int_equal(v->hot->irq_vector, IRQ_HELD);
+	v->lapic.regs[APIC_TPR / 4] = 0x10;
+	assert_int_equal(x2_get(v, APIC_PPR), 0x10);
+	assert_int_equal(lapic_fast_write(v->hot, 0x80b, 0), NEXT_SKIP);
+	lapic_fast_look(v->hot);
+	assert_int_equal(v->hot->irq_vector, 0x61);
+}
+
 static void fast_cr8(void **state)
 {
 	struct vcpu *v = &vcpus[0];
@@ -739,6 +792,8 @@ int main(void)
 		T(fast_reads),
 		T(fast_writes),
 		T(fast_self_ipis),
+		T(fast_is_slow_while_live),
+		T(fast_follows_the_tpr),
 		T(fast_cr8),
 		T(cr8_matters),
 		T(fuzz),
