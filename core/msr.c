@@ -186,8 +186,11 @@ ISO_TEXT enum next msr_read_fast(struct vcpu_hot *hot)
 ISO_TEXT enum next msr_write_fast(struct vcpu_hot *hot)
 {
 	u64 value = hot->gprs[GPR_RDX] << 32 | (u32)hot->gprs[GPR_RAX];
+	u32 msr = (u32)hot->gprs[GPR_RCX];
 
-	return lapic_fast_write(hot, (u32)hot->gprs[GPR_RCX], value);
+	if (msr == MSR_TSC_DEADLINE)
+		return lapic_fast_deadline(hot, value, rdtsc() + hot->tsc_offset);
+	return lapic_fast_write(hot, msr, value);
 }
 
 enum err msr_create(struct vcpu *v)

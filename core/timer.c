@@ -160,18 +160,29 @@ void timer_move(struct timer *t, u32 cpu)
 	t->cpu = cpu;
 }
 
-u64 timer_deadline(void)
+u64 timer_deadline_except(const struct timer *t)
 {
 	struct timer_queue *q = &queues[cpu_index()];
 	u64 deadline_tsc = TIMER_NEVER;
-	struct timer *t;
+	struct list_node *node;
 
 	lock_acquire(&q->lock);
-	t = queue_first(q);
-	if (t)
-		deadline_tsc = t->deadline_tsc;
+	list_for_each(node, &q->timers)
+	{
+		const struct timer *other = container_of(node, struct timer, node);
+
+		if (other == t)
+			continue;
+		deadline_tsc = other->deadline_tsc;
+		break;
+	}
 	lock_release(&q->lock);
 	return deadline_tsc;
+}
+
+u64 timer_deadline(void)
+{
+	return timer_deadline_except(NULL);
 }
 
 void timer_by_guest(bool is_guest)

@@ -49,6 +49,9 @@ void timer_move(struct timer *t, u32 cpu);
 #define TIMER_NEVER (~0ull)
 u64 timer_deadline(void);
 
+/* The same without `t`, which is of this CPU's queue. */
+u64 timer_deadline_except(const struct timer *t);
+
 /*
  * From now on the guest's own exit at timer_deadline() takes the place of this CPU's timer
  * interrupt (`is_guest`), or the interrupt is used again: before sleeping, and when no vCPU runs.

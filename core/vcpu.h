@@ -37,6 +37,10 @@ enum gpr {
 #define MODE_EPOCH_MASK 0xffff0000ull
 #define MODE_APIC_SHIFT 32
 
+/* hot->irq_vector without a vector */
+#define IRQ_NONE -1 /* IRR is empty */
+#define IRQ_HELD -2 /* the processor priority holds back what is there */
+
 /*
  * Whom the run loop has the vCPU: another word than the guest-mode word, since it tells who may
  * touch the vCPU, not where its CPU is. Only the CPU that v->cpu names moves it out of RUN_LOOP;
@@ -80,6 +84,15 @@ struct vcpu_hot {
 	u64 slow_exits; /* [o] those that left the isolated part; exit_counts has all */
 	u64 apic_base; /* [o] IA32_APIC_BASE */
 	void *apic_regs; /* [c] register page of the local APIC */
+	u64 tsc_deadline; /* [o] IA32_TSC_DEADLINE, guest TSC; 0: disarmed */
+	u64 others_deadline_tsc; /* [o] VMX: first of this CPU's timers but that deadline */
+	int irq_vector; /* [o] deliverable after what the isolated code has just done, or IRQ_* */
+	u32 timer_shift; /* [c] VMX: the preemption timer counts TSC >> shift */
+	u32 clean_bits; /* [c] SVM: what the VMCB's clean field may say */
+	bool has_fast_deadline; /* [c] run() keeps to tsc_deadline and others_deadline_tsc */
+	bool is_deadline_noted; /* [o] the timer queue has not heard of tsc_deadline yet */
+	bool is_window_fast; /* [o] the interrupt window is open for the local APIC only */
+	bool has_nrip; /* [c] SVM: the VMCB tells where the next instruction is */
 	struct exit exit; /* [o] */
 	u64 exit_counts[NR_EXIT_KINDS]; /* [o] */
 };

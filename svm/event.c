@@ -107,21 +107,17 @@ void svm_blocking_set(struct vcpu *v, u32 blocking)
 	}
 }
 
-/* A virtual interrupt of the highest priority that is intercepted when the guest would take it. */
 static void vintr_window(struct vcpu *v, bool is_wanted)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
 
+	v->hot->is_window_fast = false;
 	if (is_wanted == !!(vmcb->vintr & VINTR_IRQ))
 		return;
-	if (is_wanted) {
-		vmcb->vintr |= VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR;
-		vmcb->intercept3 |= INTERCEPT3_VINTR;
-	} else {
-		vmcb->vintr &= ~(VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR);
-		vmcb->intercept3 &= ~(u32)INTERCEPT3_VINTR;
-	}
-	svm_dirty(v);
+	if (is_wanted)
+		svm_window_open(vmcb);
+	else
+		svm_window_close(vmcb);
 }
 
 /* The flags that IRET loads are the guest's own, so TF needs no cleaning up behind it. */

@@ -24,50 +24,127 @@ enum svm_exit_code {
 ISO_TEXT static enum next skip_fast(struct vcpu_hot *hot, struct vmcb *vmcb, enum exit_kind kind,
 				    u64 len_bytes)
 {
-	vmcb->rip = svm_caps.has_nrip ? vmcb->nrip : vmcb->rip + len_bytes;
+	vmcb->rip = hot->has_nrip ? vmcb->nrip : vmcb->rip + len_bytes;
 	vmcb->int_state = 0;
 	hot->exit_counts[kind]++;
 	return NEXT_AGAIN;
 }
 
-#define APIC_TPR_WORD (0x80 / sizeof(u32))
+#define X2APIC_TPR (MSR_X2APIC + 8)
 
-/* The write may have been the x2APIC's TPR, which the guest may read as CR8 next. */
-ISO_TEXT static void tpr_follow(const struct vcpu_hot *hot, struct vmcb *vmcb)
+#define X2APIC_PPR (MSR_X2APIC + 10)
+
+/* The guest may have written CR8 without an exit, and may read the TPR there next. */
+ISO_TEXT static void tpr_take(struct vcpu_hot *hot, const struct vmcb *vmcb)
 {
-	u64 tpr = bits_get(((const u32 *)hot->apic_regs)[APIC_TPR_WORD], 7, 4);
+	u64 tpr = vmcb->vintr & VINTR_TPR;
 
-	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR) | tpr;
+	if (tpr != svm_apic_tpr(hot) >> 4)
+		(void)lapic_fast_cr8(hot, tpr);
+}
+
+ISO_TEXT static void tpr_give(const struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	u32 tpr = svm_apic_tpr(hot);
+
+	if (tpr & 0xf)
+		svm_cr8_intercept(vmcb);
+	if ((vmcb->vintr & VINTR_TPR) == tpr >> 4)
+		return;
+	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR) | tpr >> 4;
 	vmcb->clean = 0;
 }
 
-ISO_TEXT static enum next msr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+/*
+ * Give the guest what its local APIC has for it. A window that is open already does that as soon as
+ * it can. An NMI that waits has opened one too, or waits for an IRET that no interrupt waits for.
+ */
+ISO_TEXT NOINLINE static void irq_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
-	bool is_write = vmcb->exit_info1 & 1;
-	enum next next = is_write ? msr_write_fast(hot) : msr_read_fast(hot);
-
-	if (next != NEXT_SKIP)
-		return next;
-	if (is_write)
-		tpr_follow(hot, vmcb);
-	return skip_fast(hot, vmcb, is_write ? EXIT_MSR_WRITE : EXIT_MSR_READ, LEN_MSR);
+	if (hot->irq_vector == IRQ_HELD || (vmcb->vintr & VINTR_IRQ)) {
+		svm_cr8_intercept(vmcb);
+		return;
+	}
+	if (vmcb->rflags & RFLAGS_IF) {
+		lapic_fast_ack(hot, (u8)hot->irq_vector);
+		vmcb->event_inj = (u64)hot->irq_vector | EVENT_VALID;
+		return;
+	}
+	svm_cr8_intercept(vmcb);
+	svm_window_open(vmcb);
+	hot->is_window_fast = true;
 }
 
+/* The window that irq_fast() has opened. */
+ISO_TEXT NOINLINE static enum next window_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	if (!hot->is_window_fast)
+		return NEXT_SLOW;
+	hot->is_window_fast = false;
+	svm_window_close(vmcb);
+	hot->exit_counts[EXIT_IRQ_WINDOW]++;
+	tpr_take(hot, vmcb);
+	lapic_fast_look(hot);
+	if (hot->irq_vector != IRQ_NONE)
+		irq_fast(hot, vmcb);
+	return NEXT_AGAIN;
+}
+
+ISO_TEXT NOINLINE static enum next wrmsr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	u64 value = hot->gprs[GPR_RDX] << 32 | (u32)hot->gprs[GPR_RAX];
+
+	if ((u32)hot->gprs[GPR_RCX] == X2APIC_TPR) {
+		if (lapic_fast_write(hot, X2APIC_TPR, value) != NEXT_SKIP)
+			return NEXT_SLOW;
+		tpr_give(hot, vmcb);
+	} else {
+		tpr_take(hot, vmcb);
+		if (msr_write_fast(hot) != NEXT_SKIP)
+			return NEXT_SLOW;
+	}
+	skip_fast(hot, vmcb, EXIT_MSR_WRITE, LEN_MSR);
+	if (unlikely(hot->irq_vector != IRQ_NONE))
+		irq_fast(hot, vmcb);
+	return NEXT_AGAIN;
+}
+
+ISO_TEXT NOINLINE static enum next rdmsr_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	/* The PPR is two behind the TPR. */
+	if (((u32)hot->gprs[GPR_RCX] | 2) == X2APIC_PPR)
+		tpr_take(hot, vmcb);
+	if (msr_read_fast(hot) != NEXT_SKIP)
+		return NEXT_SLOW;
+	return skip_fast(hot, vmcb, EXIT_MSR_READ, LEN_MSR);
+}
+
+ISO_TEXT NOINLINE static enum next cpuid_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	cpuid_emulate(hot, vmcb->cr4);
+	return skip_fast(hot, vmcb, EXIT_CPUID, LEN_CPUID);
+}
+
+ISO_TEXT NOINLINE static enum next vmmcall_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	hypercall_fast(hot);
+	return skip_fast(hot, vmcb, EXIT_HYPERCALL, LEN_VMMCALL);
+}
+
+/* Nothing but jumps: each of the others has a frame of its own, if it needs one. */
 ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
 	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
 	if (unlikely(vmcb->rflags & RFLAGS_TF))
 		return NEXT_SLOW;
-	if (vmcb->exit_code == SVM_EXIT_CPUID) {
-		cpuid_emulate(hot, vmcb->cr4);
-		return skip_fast(hot, vmcb, EXIT_CPUID, LEN_CPUID);
-	}
+	if (vmcb->exit_code == SVM_EXIT_CPUID)
+		return cpuid_fast(hot, vmcb);
 	if (vmcb->exit_code == SVM_EXIT_MSR)
-		return msr_fast(hot, vmcb);
-	if (vmcb->exit_code == SVM_EXIT_VMMCALL) {
-		hypercall_fast(hot);
-		return skip_fast(hot, vmcb, EXIT_HYPERCALL, LEN_VMMCALL);
-	}
+		return vmcb->exit_info1 & 1 ? wrmsr_fast(hot, vmcb) : rdmsr_fast(hot, vmcb);
+	if (vmcb->exit_code == SVM_EXIT_VMMCALL)
+		return vmmcall_fast(hot, vmcb);
+	if (vmcb->exit_code == SVM_EXIT_VINTR)
+		return window_fast(hot, vmcb);
 	return NEXT_SLOW;
 }
 

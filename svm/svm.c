@@ -84,6 +84,8 @@ enum err svm_vcpu_init(struct vcpu *v)
 	svm->vmcb = vmcb = page_alloc();
 	if (!vmcb)
 		return ERR_NOMEM;
+	v->hot->has_nrip = svm_caps.has_nrip;
+	v->hot->clean_bits = svm_caps.has_clean_bits ? ~0u : 0;
 	v->hot->vmcb = vmcb;
 	v->hot->vmcb_pa = va_to_pa(vmcb).v;
 	return ERR_NONE;
@@ -119,7 +121,7 @@ void svm_vcpu_reset(struct vcpu *v)
 
 	svm->nmi = SVM_NMI_OPEN;
 	svm->is_stepping = false;
-	vmcb->intercept_cr = INTERCEPT_CR_WRITE(4) | INTERCEPT_CR_WRITE(8);
+	vmcb->intercept_cr = INTERCEPT_CR_WRITE(4);
 	/* #DB and #AC can recur inside their own delivery for ever: APM erratum-like loops. */
 	vmcb->intercept_exc = BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC);
 	vmcb->intercept3 = (u32)INTERCEPTS3;
@@ -200,16 +202,28 @@ void svm_tlb_flush(struct vcpu *v)
 	svm_vmcb(v)->tlb_control = svm_caps.has_flush_by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
 }
 
-/* The guest reads the task priority from CR8 without an exit. */
-static void tpr_sync(struct vcpu *v)
+/* The task priority on its way in and out: see svm_cr8_intercept(). */
+static void tpr_give(struct vcpu *v)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
-	u64 tpr = lapic_cr8_get(v);
+	u32 intercepts = vmcb->intercept_cr & ~(u32)INTERCEPT_CR_WRITE(8);
+	u64 tpr = svm_apic_tpr(v->hot) >> 4;
 
-	if ((vmcb->vintr & VINTR_TPR) == tpr)
+	if (!v->hot->apic_live && lapic_minds_cr8(v))
+		intercepts |= INTERCEPT_CR_WRITE(8);
+	if (vmcb->intercept_cr == intercepts && (vmcb->vintr & VINTR_TPR) == tpr)
 		return;
+	vmcb->intercept_cr = intercepts;
 	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR) | tpr;
 	svm_dirty(v);
+}
+
+static void tpr_take(struct vcpu *v)
+{
+	u64 tpr = svm_vmcb(v)->vintr & VINTR_TPR;
+
+	if (tpr != svm_apic_tpr(v->hot) >> 4)
+		lapic_cr8_set(v, tpr);
 }
 
 /*
@@ -219,7 +233,7 @@ static void tpr_sync(struct vcpu *v)
  */
 ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
-	u32 clean = svm_caps.has_clean_bits ? ~0u : 0;
+	u32 clean = hot->clean_bits;
 	enum next next = NEXT_AGAIN;
 
 	while (!svm_enter(hot)) {
@@ -238,7 +252,7 @@ static enum next run_once(struct vcpu *v)
 	struct vcpu_hot *hot = v->hot;
 	enum next next;
 
-	tpr_sync(v);
+	tpr_give(v);
 	clgi();
 	vmload(hot->vmcb_pa);
 	next = guest_stay(hot, svm_vmcb(v));
@@ -246,6 +260,7 @@ static enum next run_once(struct vcpu *v)
 	vmload(hot->host_vmcb_pa);
 	/* A host interrupt or NMI that ended the run is taken here. */
 	stgi();
+	tpr_take(v);
 	return next;
 }
 

@@ -6,6 +6,7 @@
 #ifndef SVM_SVM_H
 #define SVM_SVM_H
 
+#include "arch/x86/apic.h"
 #include "core/hv.h"
 #include "core/npf.h"
 #include "svm/vmcb.h"
@@ -77,6 +78,41 @@ void svm_nmi_iret(struct vcpu *v);
 
 /* From exit.c: #DB. True if it only ends the single step over that IRET, and is not the guest's. */
 bool svm_step_done(struct vcpu *v);
+
+/*
+ * A virtual interrupt of the highest priority that is intercepted when the guest would take it.
+ * On the isolated tables too.
+ */
+static inline __attribute__((always_inline)) void svm_window_open(struct vmcb *vmcb)
+{
+	vmcb->vintr |= VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR;
+	vmcb->intercept3 |= INTERCEPT3_VINTR;
+	vmcb->clean = 0;
+}
+
+static inline __attribute__((always_inline)) void svm_window_close(struct vmcb *vmcb)
+{
+	vmcb->vintr &= ~(VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR);
+	vmcb->intercept3 &= ~(u32)INTERCEPT3_VINTR;
+	vmcb->clean = 0;
+}
+
+/* The TPR in the register page. On the isolated tables too. */
+static inline __attribute__((always_inline)) u32 svm_apic_tpr(const struct vcpu_hot *hot)
+{
+	return ((const u32 *)hot->apic_regs)[APIC_TPR / sizeof(u32)];
+}
+
+/*
+ * The guest reads and writes CR8 in the VMCB, without an exit, as long as nothing depends on it:
+ * its write frees no interrupt if none waits, and clears bits 3:0 of the TPR, which CR8 does not
+ * show, if they are clear.
+ */
+static inline __attribute__((always_inline)) void svm_cr8_intercept(struct vmcb *vmcb)
+{
+	vmcb->intercept_cr |= INTERCEPT_CR_WRITE(8);
+	vmcb->clean = 0;
+}
 
 /* Something that a clean bit covers has changed: the next entry reads the whole VMCB. */
 static inline void svm_dirty(struct vcpu *v)

@@ -73,6 +73,7 @@ void vmx_window(struct vcpu *v, bool irq, bool nmi)
 	u32 old = vmread32(VMCS_PROC_CONTROLS);
 	u32 new = old & ~(u32)(PROC_INTR_WINDOW | PROC_NMI_WINDOW);
 
+	v->hot->is_window_fast = false;
 	/* STI blocks NMIs too on some CPUs, but an NMI window would not wait for its end. */
 	if (nmi && (vmx_blocking_get(v) & BLOCK_STI))
 		irq = true;

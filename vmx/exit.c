@@ -2,6 +2,8 @@
 /* From exit reasons to what core understands: the fast ones at once, the rest as a record. */
 #include "vmx/vmx.h"
 
+#include "arch/x86/atomic.h"
+#include "arch/x86/insn.h"
 #include "arch/x86/regs.h"
 #include "core/hypercall.h"
 #include "core/msr.h"
@@ -40,6 +42,99 @@ VMCS_INLINE bool is_single_stepped(void)
 	return vmreadnat(VMCS_GUEST_RFLAGS) & RFLAGS_TF;
 }
 
+VMCS_INLINE bool is_irq_open(void)
+{
+	return (vmreadnat(VMCS_GUEST_RFLAGS) & RFLAGS_IF) &&
+	       !(vmread32(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS));
+}
+
+/*
+ * Give the guest what its local APIC has for it. A window that is open already does that as soon as
+ * it can; NMIs come first, and those the full code has.
+ */
+ISO_TEXT static void irq_give(struct vcpu_hot *hot)
+{
+	u32 controls = vmread32(VMCS_PROC_CONTROLS);
+
+	/* Only the full code moves the threshold below which the guest's own writes exit. */
+	if ((controls & PROC_TPR_SHADOW) &&
+	    (hot->irq_vector == IRQ_HELD || vmread32(VMCS_TPR_THRESHOLD)))
+		atomic_or_u32(&hot->requests, REQ_EVENT);
+	if (atomic_load_u32(&hot->requests) || hot->irq_vector == IRQ_HELD)
+		return;
+	if (controls & (PROC_INTR_WINDOW | PROC_NMI_WINDOW)) {
+		if (!(controls & PROC_INTR_WINDOW))
+			atomic_or_u32(&hot->requests, REQ_EVENT);
+	} else if (is_irq_open()) {
+		lapic_fast_ack(hot, (u8)hot->irq_vector);
+		vmwrite32(VMCS_ENTRY_INTR_INFO, (u32)hot->irq_vector | (u32)INTR_VALID);
+	} else {
+		vmwrite32(VMCS_PROC_CONTROLS, controls | (u32)PROC_INTR_WINDOW);
+		hot->is_window_fast = true;
+	}
+}
+
+VMCS_INLINE void irq_fast(struct vcpu_hot *hot)
+{
+	if (unlikely(hot->irq_vector != IRQ_NONE))
+		irq_give(hot);
+}
+
+/* The window that irq_give() has opened. */
+VMCS_INLINE enum next window_fast(struct vcpu_hot *hot)
+{
+	if (!hot->is_window_fast)
+		return NEXT_SLOW;
+	hot->is_window_fast = false;
+	vmwrite32(VMCS_PROC_CONTROLS, vmread32(VMCS_PROC_CONTROLS) & ~(u32)PROC_INTR_WINDOW);
+	hot->exit_counts[EXIT_IRQ_WINDOW]++;
+	lapic_fast_look(hot);
+	irq_fast(hot);
+	return NEXT_AGAIN;
+}
+
+/* The timer has run out: if that was for the guest's deadline, it is the guest's interrupt. */
+VMCS_INLINE enum next timer_fast(struct vcpu_hot *hot)
+{
+	u64 now = rdtsc();
+
+	if (hot->others_deadline_tsc <= now)
+		return NEXT_SLOW;
+	if (lapic_fast_expire(hot, now + hot->tsc_offset) == NEXT_SLOW)
+		return NEXT_SLOW;
+	hot->exit_counts[EXIT_TIMER]++;
+	vmx_timer_write(hot);
+	irq_fast(hot);
+	return NEXT_AGAIN;
+}
+
+VMCS_INLINE enum next wrmsr_fast(struct vcpu_hot *hot)
+{
+	if (is_single_stepped() || msr_write_fast(hot) != NEXT_SKIP)
+		return NEXT_SLOW;
+	if ((u32)hot->gprs[GPR_RCX] == MSR_TSC_DEADLINE)
+		vmx_timer_write(hot);
+	fast_done(hot, EXIT_MSR_WRITE);
+	irq_fast(hot);
+	return NEXT_AGAIN;
+}
+
+/* MOV to CR8 from any register but RSP; to other control registers the slow way. */
+#define QUAL_CR_AND_ACCESS MASK(5, 0)
+
+VMCS_INLINE enum next cr_fast(struct vcpu_hot *hot)
+{
+	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
+	u64 gpr = bits_get(qualification, 11, 8);
+
+	if ((qualification & QUAL_CR_AND_ACCESS) != 8 || gpr == GPR_RSP || is_single_stepped() ||
+	    lapic_fast_cr8(hot, hot->gprs[gpr]) != NEXT_SKIP)
+		return NEXT_SLOW;
+	fast_done(hot, EXIT_CR_WRITE);
+	irq_fast(hot);
+	return NEXT_AGAIN;
+}
+
 ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason)
 {
 	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
@@ -55,9 +150,13 @@ ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason)
 			return NEXT_SLOW;
 		return fast_done(hot, EXIT_MSR_READ);
 	case VMX_EXIT_WRMSR:
-		if (is_single_stepped() || msr_write_fast(hot) != NEXT_SKIP)
-			return NEXT_SLOW;
-		return fast_done(hot, EXIT_MSR_WRITE);
+		return wrmsr_fast(hot);
+	case VMX_EXIT_CR_ACCESS:
+		return cr_fast(hot);
+	case VMX_EXIT_INTERRUPT_WINDOW:
+		return window_fast(hot);
+	case VMX_EXIT_PREEMPTION_TIMER:
+		return timer_fast(hot);
 	case VMX_EXIT_VMCALL:
 		if (is_single_stepped())
 			return NEXT_SLOW;

@@ -87,6 +87,8 @@ enum err vmx_vcpu_init(struct vcpu *v)
 	if (!vmx)
 		return ERR_NOMEM;
 	v->vendor = vmx;
+	v->hot->timer_shift = vmx_caps.timer_shift;
+	v->hot->has_fast_deadline = vmx_caps.has_timer;
 	vmx->vmcs = page_alloc();
 	if (!vmx->vmcs)
 		return ERR_NOMEM;
@@ -248,9 +250,16 @@ void vmx_pause_exits(struct vcpu *v, bool is_on)
 	vmwrite32(VMCS_PROC2_CONTROLS, is_on ? proc2 | (u32)PROC2_PAUSE_LOOP : proc2);
 }
 
+/*
+ * Exits handled on the spot until timers are looked at again: the VMX-preemption timer stands still
+ * outside the guest.
+ */
+#define FAST_EXITS_MAX 2000u
+
 /* Stay in the guest while its exits are handled on the spot, interrupts off. */
 ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, enum vmx_entered *entered, u32 *reason)
 {
+	u32 left = FAST_EXITS_MAX;
 	enum next next;
 
 	do {
@@ -259,7 +268,10 @@ ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, enum vmx_entered *ent
 			return NEXT_AGAIN;
 		*reason = vmread32(VMCS_EXIT_REASON);
 		next = vmx_exit_fast(hot, *reason);
-	} while (next == NEXT_AGAIN);
+	} while (next == NEXT_AGAIN && --left);
+	/* All done, and not in the guest: as if a request had been set. */
+	if (next == NEXT_AGAIN)
+		*entered = VMX_ABANDONED;
 	return next;
 }
 
@@ -297,25 +309,16 @@ static void host_events(const struct exit *x)
 		machine_check_raise();
 }
 
-/* Leave the guest at `deadline_tsc`; at the latest when the counter runs out. */
-static void timer_write(u64 deadline_tsc)
-{
-	u64 now = rdtsc();
-	u64 ticks = deadline_tsc > now ? (deadline_tsc - now) >> vmx_caps.timer_shift : 0;
-
-	vmwrite32(VMCS_PREEMPTION_TIMER, (u32)MIN(ticks, (u64)UINT32_MAX));
-}
-
 /* In and out once, interrupts off. */
-static enum vmx_entered run_once(struct vcpu *v, u64 deadline_tsc, u32 *reason)
+static enum vmx_entered run_once(struct vcpu_hot *hot, u32 *reason)
 {
 	enum vmx_entered entered;
 
-	if (vmx_caps.has_timer)
-		timer_write(deadline_tsc);
+	if (hot->has_fast_deadline)
+		vmx_timer_write(hot);
 	do {
-		(void)guest_stay(v->hot, &entered, reason);
-	} while (unlikely(entered == VMX_FAILED) && is_relaunched(v));
+		(void)guest_stay(hot, &entered, reason);
+	} while (unlikely(entered == VMX_FAILED) && is_relaunched(hot->vcpu));
 	return entered;
 }
 
@@ -333,17 +336,16 @@ static enum next run_end(struct vcpu *v, enum vmx_entered entered, u32 reason)
 	return entered == VMX_ABANDONED ? NEXT_AGAIN : NEXT_SLOW;
 }
 
-enum next vmx_run(struct vcpu *v)
+/* Until anything else than a nested page fault that can be served here ends the run. */
+static enum next guest_run(struct vcpu *v)
 {
-	/* An earlier one that somebody else sets meanwhile comes with a request. */
-	u64 deadline_tsc = vmx_caps.has_timer ? timer_deadline() : TIMER_NEVER;
 	enum vmx_entered entered;
 	enum npf npf;
 	u32 reason;
 
 	do {
 		cli();
-		entered = run_once(v, deadline_tsc, &reason);
+		entered = run_once(v->hot, &reason);
 		if (entered != VMX_EXITED || reason != VMX_EXIT_EPT_VIOLATION)
 			return run_end(v, entered, reason);
 		vmx_vcpu(v)->was_abandoned = false;
@@ -354,4 +356,18 @@ enum next vmx_run(struct vcpu *v)
 		return NEXT_AGAIN;
 	vmx_exit_decode(v, reason);
 	return NEXT_SLOW;
+}
+
+enum next vmx_run(struct vcpu *v)
+{
+	struct vcpu_hot *hot = v->hot;
+	enum next next;
+
+	/* An earlier deadline that somebody else sets meanwhile comes with a request. */
+	if (hot->has_fast_deadline)
+		hot->others_deadline_tsc = timer_deadline_except(
+			hot->tsc_deadline ? &v->lapic.timer : NULL);
+	next = guest_run(v);
+	lapic_deadline_settle(v);
+	return next;
 }

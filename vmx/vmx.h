@@ -6,6 +6,7 @@
 #ifndef VMX_VMX_H
 #define VMX_VMX_H
 
+#include "arch/x86/insn.h"
 #include "arch/x86/regs.h"
 #include "core/hv.h"
 #include "core/npf.h"
@@ -133,6 +134,23 @@ extern const u8 vmx_exit[]; /* where exits arrive */
 
 /* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
 enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason);
+
+/*
+ * Leave the guest at its TSC deadline or when another timer of this CPU is due, whichever is first;
+ * at the latest when the counter runs out.
+ */
+VMCS_INLINE void vmx_timer_write(const struct vcpu_hot *hot)
+{
+	u64 now = rdtsc();
+	u64 guest_now = now + hot->tsc_offset;
+	u64 others = hot->others_deadline_tsc;
+	u64 guest = hot->tsc_deadline;
+	u64 ticks = others > now ? others - now : 0;
+
+	if (guest)
+		ticks = MIN(ticks, guest > guest_now ? guest - guest_now : 0);
+	vmwrite32(VMCS_PREEMPTION_TIMER, (u32)MIN(ticks >> hot->timer_shift, (u64)UINT32_MAX));
+}
 
 /* Fill hot->exit from the VMCS. On the full tables. */
 void vmx_exit_decode(struct vcpu *v, u32 reason);

@@ -222,6 +222,13 @@ void lapic_eoi_broadcast(struct vcpu *v, u8 vector)
 	lock_release(&v->vm->dev_lock);
 }
 
+bool lapic_minds_cr8(struct vcpu *v)
+{
+	const u32 *regs = v->lapic.regs;
+
+	return (reg_get(regs, APIC_TPR) & 0xf) || vectors_any(regs, APIC_IRR);
+}
+
 static void lapic_eoi(struct vcpu *v)
 {
 	u32 *regs = v->lapic.regs;
@@ -312,6 +319,9 @@ static u32 reg_read(struct vcpu *v, u32 offset)
 {
 	if (offset == APIC_TIMER_CURRENT)
 		return lapic_timer_count_read(v);
+	/* The hardware may have changed the task priority alone. */
+	if (offset == APIC_PPR)
+		ppr_update(v->lapic.regs);
 	return reg_get(v->lapic.regs, offset);
 }
 

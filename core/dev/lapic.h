@@ -58,9 +58,8 @@ struct lapic {
 	u32 eoi_exits[8]; /* [o] vectors whose EOI must exit */
 	u8 view; /* [o] enum lapic_view in force */
 	u32 esr_pending; /* [a] errors since the guest's last write to ESR */
-	struct timer timer; /* fires on the vCPU's CPU */
+	struct timer timer; /* fires on the vCPU's CPU; hot->tsc_deadline, or: */
 	u64 timer_deadline_tsc; /* [o] host TSC of the next expiry in the count modes; 0: stopped */
-	u64 tsc_deadline; /* [o] IA32_TSC_DEADLINE, guest TSC; 0: disarmed */
 };
 
 /* Allocate the register page; v->hot, v->cpu and v->index are valid. ERR_NOMEM. Creation. */
@@ -161,6 +160,12 @@ enum err lapic_base_write(struct vcpu *v, u64 value) __must_check;
 u64 lapic_cr8_get(struct vcpu *v);
 void lapic_cr8_set(struct vcpu *v, u64 value);
 
+/*
+ * Would a write to CR8 do more than change the task priority's upper four bits? An interrupt may
+ * come free, or bits change that CR8 does not show. The vCPU's CPU.
+ */
+bool lapic_minds_cr8(struct vcpu *v);
+
 /* IA32_TSC_DEADLINE. Writes outside TSC-deadline mode are ignored. The vCPU's CPU. */
 u64 lapic_deadline_get(struct vcpu *v);
 void lapic_deadline_set(struct vcpu *v, u64 guest_tsc);
@@ -177,11 +182,26 @@ bool lapic_has_deliverable(const struct vcpu *v);
 /* hot->tsc_offset has changed: move an armed deadline along. The vCPU's CPU. */
 void lapic_tsc_changed(struct vcpu *v);
 
+/* Give the timer queue what the isolated code has done to hot->tsc_deadline. The vCPU's CPU. */
+void lapic_deadline_settle(struct vcpu *v);
+
 /*
- * x2APIC MSRs on the isolated tables: most reads, TPR writes and EOIs that make nothing new
- * deliverable. NEXT_SKIP when done, NEXT_SLOW with nothing changed otherwise.
+ * On the isolated tables: x2APIC MSRs (most reads; TPR, EOI, IPIs to itself), CR8,
+ * IA32_TSC_DEADLINE. NEXT_SKIP when done, NEXT_SLOW with nothing of the APIC changed otherwise. A
+ * write that is done leaves in hot->irq_vector what it has made deliverable.
  */
 enum next lapic_fast_read(struct vcpu_hot *hot, u32 msr, u64 *out);
 enum next lapic_fast_write(struct vcpu_hot *hot, u32 msr, u64 value);
+enum next lapic_fast_cr8(struct vcpu_hot *hot, u64 value);
+
+/* The deadline, at guest time `guest_now`: one in the past fires at once. */
+enum next lapic_fast_deadline(struct vcpu_hot *hot, u64 guest_tsc, u64 guest_now);
+
+/* Fire the deadline if it has passed by `guest_now`. NEXT_AGAIN when fired, else NEXT_SLOW. */
+enum next lapic_fast_expire(struct vcpu_hot *hot, u64 guest_now);
+
+/* lapic_pending() into hot->irq_vector, and lapic_ack() of that, of an enabled APIC. */
+void lapic_fast_look(struct vcpu_hot *hot);
+void lapic_fast_ack(struct vcpu_hot *hot, u8 vector);
 
 #endif

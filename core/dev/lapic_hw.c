@@ -128,7 +128,7 @@ void lapic_hw_update(struct vcpu *v)
 {
 	enum lapic_view view = view_wanted(v);
 
-	if (v->vm->lapic_path < LAPIC_APICV)
+	if (v->vm->lapic_path == LAPIC_SOFTWARE)
 		return;
 	/* avic.pml: live falls first, with a full barrier; IRR is looked at later. */
 	if (view == LAPIC_VIEW_OFF)

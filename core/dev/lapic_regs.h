@@ -83,9 +83,22 @@ LAPIC_INLINE bool vector_is_set(const u32 *regs, u32 base, u8 vector)
 	return reg_get(regs, base + vector / 32u * LAPIC_SLOT_BYTES) & vector_bit(vector);
 }
 
+/* Is there a vector in array `base`? Most often not, and this finds that out soonest. */
+LAPIC_INLINE bool vectors_any(const u32 *regs, u32 base)
+{
+	u32 all = 0;
+
+#pragma GCC unroll 8
+	for (u32 slot = 0; slot < 8; slot++)
+		all |= reg_get(regs, base + slot * LAPIC_SLOT_BYTES);
+	return all;
+}
+
 /* The highest vector in array `base`, or -1. */
 LAPIC_INLINE int vector_highest(const u32 *regs, u32 base)
 {
+	if (!vectors_any(regs, base))
+		return -1;
 	for (int slot = 7; slot >= 0; slot--) {
 		u32 word = reg_get(regs, base + (u32)slot * LAPIC_SLOT_BYTES);
 

@@ -55,7 +55,8 @@ static void count_arm(struct vcpu *v, u64 deadline_tsc)
 void lapic_timer_stop(struct vcpu *v)
 {
 	v->lapic.timer_deadline_tsc = 0;
-	v->lapic.tsc_deadline = 0;
+	v->hot->tsc_deadline = 0;
+	v->hot->is_deadline_noted = false;
 	timer_cancel(&v->lapic.timer);
 }
 
@@ -82,11 +83,11 @@ static void deadline_check(struct vcpu *v, u64 guest_tsc)
 	u64 guest_now = now + v->hot->tsc_offset;
 
 	if (guest_tsc <= guest_now) {
-		v->lapic.tsc_deadline = 0;
+		v->hot->tsc_deadline = 0;
 		lapic_lvt_deliver(v, APIC_LVT_TIMER);
 		return;
 	}
-	v->lapic.tsc_deadline = guest_tsc;
+	v->hot->tsc_deadline = guest_tsc;
 	/* A deadline beyond the end of the host's counter is one that never comes. */
 	host_timer_arm(v, now + MIN(guest_tsc - guest_now, ~now));
 }
@@ -104,8 +105,8 @@ void lapic_timer_expired(struct vcpu *v)
 	struct lapic *l = &v->lapic;
 	u64 now = clock_tsc();
 
-	if (l->tsc_deadline)
-		deadline_check(v, l->tsc_deadline);
+	if (v->hot->tsc_deadline)
+		deadline_check(v, v->hot->tsc_deadline);
 	else if (l->timer_deadline_tsc && now >= l->timer_deadline_tsc)
 		count_expire(v, now);
 	else if (l->timer_deadline_tsc)
@@ -181,7 +182,7 @@ void lapic_timer_lvt_write(struct vcpu *v, u32 value)
 
 u64 lapic_deadline_get(struct vcpu *v)
 {
-	return v->lapic.tsc_deadline;
+	return v->hot->tsc_deadline;
 }
 
 void lapic_deadline_set(struct vcpu *v, u64 guest_tsc)
@@ -193,8 +194,19 @@ void lapic_deadline_set(struct vcpu *v, u64 guest_tsc)
 		deadline_check(v, guest_tsc);
 }
 
+void lapic_deadline_settle(struct vcpu *v)
+{
+	if (!v->hot->is_deadline_noted)
+		return;
+	v->hot->is_deadline_noted = false;
+	if (v->hot->tsc_deadline)
+		deadline_check(v, v->hot->tsc_deadline);
+	else
+		timer_cancel(&v->lapic.timer);
+}
+
 void lapic_tsc_changed(struct vcpu *v)
 {
-	if (v->lapic.tsc_deadline)
-		lapic_deadline_set(v, v->lapic.tsc_deadline);
+	if (v->hot->tsc_deadline)
+		lapic_deadline_set(v, v->hot->tsc_deadline);
 }

@@ -35,6 +35,7 @@ typedef int64_t s64;
 #define __noreturn __attribute__((noreturn))
 #define __unused_arg __attribute__((unused))
 /* Code and constants that stay mapped on the isolated tables: they call nothing outside. */
+#define NOINLINE __attribute__((noinline))
 #define ISO_TEXT __attribute__((section(".iso.text")))
 #define ISO_RODATA __attribute__((section(".iso.rodata")))
 #define likely(x) __builtin_expect(!!(x), 1)

@@ -3,40 +3,16 @@
  * What exits cost, in ticks of the TSC, which counts instructions on the emulators that measure.
  * Each line "BENCH name value" is the median of many rounds, less the cost of an empty round.
  */
-#include "lib/guest.h"
+#include "lib/bench.h"
 
 const char guest_name[] = "bench";
 
-#define ROUNDS 301
 #define FRESH_BASE 0x4000000ull /* RAM that nobody has touched */
 #define FRESH_STEP 0x200000ull
-
-static u64 samples[ROUNDS];
-
-static u64 median(void)
-{
-	for (u32 i = 1; i < ROUNDS; i++) {
-		u64 v = samples[i];
-		u32 j = i;
-
-		for (; j && samples[j - 1] > v; j--)
-			samples[j] = samples[j - 1];
-		samples[j] = v;
-	}
-	return samples[ROUNDS / 2];
-}
-
-static u64 empty_cost;
-
-#define MEASURE(name, statement)                                                                   \
-	do {                                                                                       \
-		for (u32 i = 0; i < ROUNDS; i++) {                                                 \
-			u64 start = rdtsc();                                                       \
-			statement;                                                                 \
-			samples[i] = rdtsc() - start;                                              \
-		}                                                                                  \
-		print("BENCH " name " %llu\n", median() - empty_cost);                             \
-	} while (0)
+#define SELF_VECTOR 0x61
+#define EOI_VECTOR 0x62
+#define TIMER_VECTOR 0x63
+#define FAR_AWAY 1000000000000ull
 
 static void hypercall(void)
 {
@@ -61,21 +37,112 @@ static void npf_measure(u64 top)
 	}
 	for (u32 i = n; i < ROUNDS; i++)
 		samples[i] = samples[i % n];
-	print("BENCH npf_entry %llu\n", median() - empty_cost);
+	report("npf_entry");
+}
+
+/* A handler as short as can be: when it was entered, EOI, and back. */
+extern const u8 self_ipi_handler[];
+extern volatile u64 self_ipi_entered;
+__asm__(".bss\n"
+	".globl self_ipi_entered\n"
+	"self_ipi_entered: .skip 8\n"
+	"saved_rax: .skip 8\n"
+	"saved_rdx: .skip 8\n"
+	"saved_rcx: .skip 8\n"
+	".text\n"
+	"self_ipi_handler:\n"
+	"	movq %rax, saved_rax(%rip)\n"
+	"	movq %rdx, saved_rdx(%rip)\n"
+	"	lfence\n"
+	"	rdtsc\n"
+	"	movq %rcx, saved_rcx(%rip)\n"
+	"	movl %eax, self_ipi_entered(%rip)\n"
+	"	movl %edx, self_ipi_entered+4(%rip)\n"
+	"	movl $0x80b, %ecx\n"
+	"	xorl %eax, %eax\n"
+	"	xorl %edx, %edx\n"
+	"	wrmsr\n"
+	"	movq saved_rax(%rip), %rax\n"
+	"	movq saved_rdx(%rip), %rdx\n"
+	"	movq saved_rcx(%rip), %rcx\n"
+	"	iretq\n");
+
+static void self_ipi_measure(const char *entry, const char *total, u32 msr, u64 value)
+{
+	static u64 totals[ROUNDS];
+
+	gate_set(SELF_VECTOR, self_ipi_handler);
+	sti();
+	for (u32 i = 0; i < ROUNDS; i++) {
+		u64 start = rdtsc();
+
+		wrmsr(msr, value);
+		totals[i] = rdtsc() - start;
+		samples[i] = self_ipi_entered - start;
+	}
+	cli();
+	report(entry);
+	for (u32 i = 0; i < ROUNDS; i++)
+		samples[i] = totals[i];
+	report(total);
+}
+
+static volatile u32 nr_eois;
+
+static void on_eoi(struct frame *f)
+{
+	u64 start = rdtsc();
+
+	(void)f;
+	wrmsr(0x80b, 0);
+	samples[nr_eois++] = rdtsc() - start;
+}
+
+static void eoi_measure(void)
+{
+	handler_set(EOI_VECTOR, on_eoi);
+	sti();
+	while (nr_eois < ROUNDS)
+		wrmsr(0x83f, EOI_VECTOR);
+	cli();
+	report("eoi");
+}
+
+static void deadline_measure(void)
+{
+	u64 far = rdtsc() + FAR_AWAY;
+
+	if (!(cpuid(1, 0).c & BIT(24)))
+		return;
+	apic_write(0x320, 0x40000 | TIMER_VECTOR);
+	MEASURE("tsc_deadline", wrmsr(0x6e0, far + i));
+	wrmsr(0x6e0, 0);
+	apic_write(0x320, 0x10000);
+}
+
+static void apic_measure(void)
+{
+	self_ipi_measure("self_ipi_entry", "self_ipi_total", 0x83f, SELF_VECTOR);
+	self_ipi_measure("icr_self_entry", "icr_self_total", 0x830, 0x44000 | SELF_VECTOR);
+	eoi_measure();
+	MEASURE("tpr_write", wrmsr(0x808, 0x20));
+	MEASURE("cr8_write", write_cr8(3));
+	write_cr8(0);
+	deadline_measure();
 }
 
 void guest_main(void)
 {
 	pic_mask_all();
 	x2apic_enable();
-	MEASURE("empty", (void)0);
-	empty_cost = median();
+	bench_begin();
 	MEASURE("cpuid", cpuid(0, 0));
 	MEASURE("rdmsr", rdmsr(0x802)); /* x2APIC ID */
 	MEASURE("rdmsr_slow", rdmsr(0x1b));
 	MEASURE("hypercall", hypercall());
 	MEASURE("pic_read", in8(0x21));
 	MEASURE("ioapic_read", mmio_read(IOAPIC_BASE + 0x10));
+	apic_measure();
 	npf_measure(0xf800000);
 	check(true, "all measured");
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: core/dev/lapic.c core/dev/lapic_msg.c core/dev/lapic_timer.c */
+/* LINK: core/dev/lapic.c core/dev/lapic_msg.c core/dev/lapic_timer.c core/dev/lapic_fast.c */
 /* The local APIC's timer: counts, modes, dividers, TSC deadline. */
 #include "tests/host/lapic_fixture.h"
 
@@ -390,6 +390,97 @@ static void stray_callbacks_do_nothing(void **state)
 	assert_true(fired());
 }
 
+/* The isolated code writes the deadline; the timer queue hears of it when it is asked to. */
+static void fast_deadline_is_settled(void **state)
+{
+	(void)state;
+	v->hot->has_fast_deadline = true;
+	v->hot->tsc_offset = (u64)-500000;
+	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
+	lapic_deadline_set(v, 600000);
+	assert_int_equal(lapic_fast_deadline(v->hot, 700000, 500000), NEXT_SKIP);
+	assert_int_equal(v->hot->irq_vector, -1);
+	assert_int_equal(v->lapic.timer.deadline_tsc, 1100000);
+	lapic_deadline_settle(v);
+	assert_false(v->hot->is_deadline_noted);
+	assert_int_equal(v->lapic.timer.deadline_tsc, 1200000);
+	assert_int_equal(lapic_deadline_get(v), 700000);
+	time_set(1199999);
+	assert_false(fired());
+	time_set(1200000);
+	assert_true(fired());
+	/* 0 disarms. */
+	lapic_deadline_set(v, 800000);
+	assert_int_equal(lapic_fast_deadline(v->hot, 0, 700000), NEXT_SKIP);
+	lapic_deadline_settle(v);
+	assert_false(v->lapic.timer.is_armed);
+	time_set(1400000);
+	assert_false(fired());
+	/* Noted, and past by the time that it is settled. */
+	assert_int_equal(lapic_fast_deadline(v->hot, 900500, 900000), NEXT_SKIP);
+	fake_tsc = 1401000;
+	lapic_deadline_settle(v);
+	assert_true(fired());
+	assert_int_equal(lapic_deadline_get(v), 0);
+	/* Noted, and stopped since. */
+	assert_int_equal(lapic_fast_deadline(v->hot, 1000000, 901000), NEXT_SKIP);
+	mmio_set(v, APIC_LVT_TIMER, ONE_SHOT | VECTOR);
+	lapic_deadline_settle(v);
+	assert_false(v->lapic.timer.is_armed);
+}
+
+static void fast_deadline_fires(void **state)
+{
+	(void)state;
+	v->hot->has_fast_deadline = true;
+	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
+	/* In the past, or now. */
+	assert_int_equal(lapic_fast_deadline(v->hot, 1, 1000000), NEXT_SKIP);
+	assert_int_equal(v->hot->irq_vector, VECTOR);
+	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_true(fired());
+	assert_int_equal(lapic_fast_deadline(v->hot, 1000000, 1000000), NEXT_SKIP);
+	assert_true(fired());
+	/* Later. */
+	assert_int_equal(lapic_fast_expire(v->hot, 1000000), NEXT_SLOW);
+	assert_int_equal(lapic_fast_deadline(v->hot, 1000100, 1000000), NEXT_SKIP);
+	assert_int_equal(lapic_fast_expire(v->hot, 1000099), NEXT_SLOW);
+	assert_int_equal(lapic_deadline_get(v), 1000100);
+	assert_false(fired());
+	assert_int_equal(lapic_fast_expire(v->hot, 1000100), NEXT_AGAIN);
+	assert_int_equal(v->hot->irq_vector, VECTOR);
+	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_true(fired());
+	/* Masked: it passes in silence. */
+	mmio_set(v, APIC_LVT_TIMER, DEADLINE | APIC_LVT_MASKED | VECTOR);
+	assert_int_equal(lapic_fast_deadline(v->hot, 1, 1000000), NEXT_SKIP);
+	assert_int_equal(v->hot->irq_vector, -1);
+	assert_false(fired());
+	lapic_deadline_settle(v);
+	ns_pass(1000000);
+	assert_false(fired());
+}
+
+static void fast_deadline_leaves_the_rest(void **state)
+{
+	(void)state;
+	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
+	/* No timer that the isolated code could set. */
+	assert_int_equal(lapic_fast_deadline(v->hot, 2000000, 1000000), NEXT_SLOW);
+	v->hot->has_fast_deadline = true;
+	/* An illegal vector is an error to be collected. */
+	mmio_set(v, APIC_LVT_TIMER, DEADLINE | 0xf);
+	assert_int_equal(lapic_fast_deadline(v->hot, 1, 1000000), NEXT_SLOW);
+	/* Other modes ignore it. */
+	mmio_set(v, APIC_LVT_TIMER, PERIODIC | VECTOR);
+	assert_int_equal(lapic_fast_deadline(v->hot, 2000000, 1000000), NEXT_SLOW);
+	mmio_set(v, APIC_LVT_TIMER, DEADLINE | PERIODIC | VECTOR);
+	assert_int_equal(lapic_fast_deadline(v->hot, 2000000, 1000000), NEXT_SLOW);
+	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_false(v->hot->is_deadline_noted);
+	assert_int_equal(lapic_pending(v), -1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -416,6 +507,9 @@ int main(void)
 		T(illegal_vector_is_an_error),
 		T(reset_stops),
 		T(stray_callbacks_do_nothing),
+		T(fast_deadline_is_settled),
+		T(fast_deadline_fires),
+		T(fast_deadline_leaves_the_rest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

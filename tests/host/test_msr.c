@@ -425,6 +425,27 @@ static void fast_paths(void **state)
 	assert_int_equal(v->hot->gprs[GPR_RAX], 77);
 }
 
+static void fast_deadline(void **state)
+{
+	(void)state;
+	assert_true(wr(0x1b, 0xfee00d00));
+	assert_true(wr(0x80f, 0x1ff));
+	assert_true(wr(0x832, 0x40055));
+	v->hot->gprs[GPR_RCX] = 0x6e0;
+	v->hot->gprs[GPR_RAX] = 0xffffffff;
+	v->hot->gprs[GPR_RDX] = 0xffffffff;
+	/* Without a timer of its own the run loop has to know. */
+	assert_int_equal(msr_write_fast(v->hot), NEXT_SLOW);
+	assert_int_equal(rd(0x6e0), 0);
+	v->hot->has_fast_deadline = true;
+	v->hot->gprs[GPR_RCX] = 0x6e0;
+	v->hot->gprs[GPR_RAX] = 0xffffffff;
+	v->hot->gprs[GPR_RDX] = 0xffffffff;
+	assert_int_equal(msr_write_fast(v->hot), NEXT_SKIP);
+	assert_true(v->hot->is_deadline_noted);
+	assert_int_equal(rd(0x6e0), ~0ull);
+}
+
 static void mtrr_power_on(void **state)
 {
 	(void)state;
@@ -795,6 +816,7 @@ int main(void)
 		A(tsc_aux),
 		I(apic_base_and_x2apic),
 		I(fast_paths),
+		I(fast_deadline),
 		I(mtrr_power_on),
 		I(mtrr_checks),
 		I(machine_check_banks),

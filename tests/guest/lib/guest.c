@@ -115,15 +115,19 @@ static void idt_load(void)
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
+void gate_set(u8 vector, const u8 *code)
+{
+	u64 a = (u64)code;
+
+	/* User code may raise INT3 and INTO. */
+	idt[vector] = (struct gate){ (u16)a, 8, 0, vector == 3 || vector == 4 ? 0xee : 0x8e,
+				     (u16)(a >> 16), (u32)(a >> 32), 0 };
+}
+
 static void idt_init(void)
 {
-	for (u32 i = 0; i < 256; i++) {
-		u64 a = (u64)trap_stubs + 16 * i;
-
-		/* User code may raise INT3 and INTO. */
-		idt[i] = (struct gate){ (u16)a, 8, 0, i == 3 || i == 4 ? 0xee : 0x8e,
-					(u16)(a >> 16), (u32)(a >> 32), 0 };
-	}
+	for (u32 i = 0; i < 256; i++)
+		gate_set((u8)i, trap_stubs + 16 * i);
 	idt_load();
 }
 

@@ -121,6 +121,8 @@ struct frame {
 /* Call `fn` for `vector`; NULL takes it away. */
 void handler_set(u8 vector, void (*fn)(struct frame *f));
 extern volatile u64 nr_interrupts[256];
+/* Enter `code`, which ends with IRETQ itself, for `vector`. */
+void gate_set(u8 vector, const u8 *code);
 
 /* Run one instruction; if it faults go on behind it. Returns the vector, or NO_FAULT. */
 #define NO_FAULT 0xffffu
