@@ -90,6 +90,44 @@ void guest_exit(u32 code)
 		__asm__ volatile("cli; hlt");
 }
 
+/* --- the command line --- */
+
+#define MULTIBOOT_MAGIC 0x2badb002u
+#define MULTIBOOT_HAS_CMDLINE BIT(2)
+
+extern const u32 boot_magic, boot_info;
+static char cmdline[256];
+
+/* Kept in time, since a program may use all low memory. */
+static void cmdline_keep(void)
+{
+	const u32 *info = (const u32 *)(u64)boot_info;
+	const char *from;
+
+	if (boot_magic != MULTIBOOT_MAGIC || !(info[0] & MULTIBOOT_HAS_CMDLINE))
+		return;
+	from = (const char *)(u64)info[4];
+	for (u32 i = 0; i < sizeof(cmdline) - 1 && from[i]; i++)
+		cmdline[i] = from[i];
+}
+
+u64 argument(const char *name, u64 otherwise)
+{
+	for (const char *p = cmdline; *p; p++) {
+		u32 n = 0;
+		u64 value = 0;
+
+		while (name[n] && p[n] == name[n])
+			n++;
+		if (name[n] || p[n] != '=' || (p != cmdline && p[-1] != ' '))
+			continue;
+		for (n++; p[n] >= '0' && p[n] <= '9'; n++)
+			value = value * 10 + (u64)(p[n] - '0');
+		return value;
+	}
+	return otherwise;
+}
+
 /* --- exceptions and interrupts --- */
 
 struct gate {
@@ -240,6 +278,13 @@ u32 apic_id(void)
 	return is_x2apic() ? (u32)rdmsr(0x802) : mmio_read(APIC_BASE + 0x20) >> 24;
 }
 
+u32 nr_cpus(void)
+{
+	u32 n = cpuid(0xb, 1).b & 0xffff;
+
+	return n ? n : 1;
+}
+
 u32 ioapic_read(u32 reg)
 {
 	mmio_write(IOAPIC_BASE, reg);
@@ -322,6 +367,7 @@ void guest_start(void);
 void guest_start(void)
 {
 	idt_init();
+	cmdline_keep();
 	has_vmx_vendor = cpuid(0, 0).b == 0x756e6547; /* Genu */
 	out8(COM1 + 1, 0);
 	print("GUEST %s begins\n", guest_name);
