@@ -10,7 +10,7 @@
 
 const char guest_name[] = "sipi";
 
-#define ROUNDS 4000
+#define ROUNDS 2500
 #define VECTOR 0x59
 #define NR_PLACES 4
 
@@ -208,22 +208,22 @@ static void throw_at(void)
 	}
 }
 
-/* INIT again and again, before and behind a start-up IPI: only the last INIT counts. */
-static void init_again(void)
+/* INIT again, before or behind a start-up IPI: only the last INIT counts. True if behind one. */
+static bool init_again(void)
 {
 	switch (random_next(&seed) >> 16 & 3) {
 	case 0:
 		init_send();
 		delay();
-		break;
+		return false;
 	case 1:
 		sipi_send(places[random_next(&seed) >> 16 & 3]);
 		delay();
 		init_send();
 		nr_restarted++;
-		break;
+		return true;
 	default:
-		break;
+		return false;
 	}
 }
 
@@ -253,6 +253,7 @@ static void round_of(enum state state)
 {
 	u8 page = places[random_next(&seed) >> 16 & 3];
 	u8 other = places[random_next(&seed) >> 16 & 3];
+	bool is_again;
 	u64 before;
 
 	nr_of_state[state]++;
@@ -263,9 +264,9 @@ static void round_of(enum state state)
 	delay();
 	init_send();
 	delay();
-	init_again();
+	is_again = init_again();
 	throw_at();
-	if ((random_next(&seed) >> 16 & 15) == 0)
+	if (is_again || (random_next(&seed) >> 16 & 15) == 0)
 		waiting_judge();
 	shared->nmis = 0;
 	shared->state = random_next(&seed) >> 16 & 3;
