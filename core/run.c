@@ -17,7 +17,6 @@
 #include "core/slow.h"
 #include "core/vm.h"
 
-
 /* Everything but REQ_STOP, which stays set until the vCPU is powered on again. */
 #define REQ_SERVED                                                                                 \
 	(REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC |              \

@@ -170,9 +170,25 @@ void handler_set(u8 vector, void (*fn)(struct frame *f))
 	handlers[vector] = fn;
 }
 
+static volatile u64 nr_doubled;
+
+/*
+ * QEMU sometimes delivers an injected interrupt twice, see tests/README.md: the second time before
+ * the first instruction of the handler, with IF = 0. Then it is not to be handled a second time.
+ */
+static bool is_doubled(const struct frame *f)
+{
+	return !has_vmx_vendor && f->vector >= 32 && !(f->rflags & BIT(9)) &&
+	       f->rip == (u64)trap_stubs + 16 * f->vector;
+}
+
 void trap(struct frame *f);
 void trap(struct frame *f)
 {
+	if (is_doubled(f)) {
+		nr_doubled++;
+		return;
+	}
 	nr_interrupts[f->vector]++;
 	if (handlers[f->vector]) {
 		handlers[f->vector](f);
@@ -372,6 +388,8 @@ void guest_start(void)
 	out8(COM1 + 1, 0);
 	print("GUEST %s begins\n", guest_name);
 	guest_main();
+	if (nr_doubled)
+		print("%llu interrupts doubled by the emulator\n", nr_doubled);
 	print("GUEST %s: %u passed, %u failed\n", guest_name, nr_passed, nr_failed);
 	guest_exit(nr_failed ? 1 : 0);
 }
