@@ -127,9 +127,10 @@ static void code_place(void)
 	for (u32 p = 0; p < NR_PLACES; p++)
 		for (u64 i = 0; i < n; i++)
 			low_memory((u64)places[p] << 12)[i] = sipi_code[i];
-	/* The handlers are those in the first place; each vector reaches them with a CS of its own. */
+	/* The handlers are those in the first place, reached with a CS that tells the vector. */
 	for (u32 i = 0; i < 256; i++) {
-		u64 to = places[0] * 0x1000ull + (u64)((i == 2 ? sipi_nmi : sipi_stray) - sipi_code);
+		const u8 *handler = i == 2 ? sipi_nmi : sipi_stray;
+		u64 to = places[0] * 0x1000ull + (u64)(handler - sipi_code);
 
 		table[i] = i << 16 | (u32)(to - i * 16);
 	}
