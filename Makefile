@@ -176,10 +176,11 @@ test: $(TEST_NEEDS) $(GENERATED) image emulators
 	@python3 tests/run_all.py $(CHECKS) 'python3 tests/model/run_models.py' \
 		'python3 tests/run_e2e.py'
 
-# Slow extras: larger models, and fuzzers, which need clang.
+# Slow extras: larger models, long runs of guests, and fuzzers, which need clang.
 test-long: test
 	@scripts/install-packages clang libclang-rt-14-dev
 	@python3 tests/run_all.py 'python3 tests/model/run_models.py --long' \
+		'python3 tests/run_e2e.py --long' \
 		'python3 tests/run_fuzz.py 300'
 
 bench: guests build/BOOTX64.EFI emulators

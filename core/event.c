@@ -189,13 +189,11 @@ static bool inject_irq(struct vcpu *v, u32 blocking)
 	return true;
 }
 
-/* While one is handled, all that arrive are one. */
-static void nmi_merge(struct vcpu *v, u32 blocking)
+void event_nmi_merge(struct vcpu *v)
 {
 	u32 pending = atomic_load_u32(&v->nmi_pending);
 
-	while ((blocking & BLOCK_NMI) && pending > 1 &&
-	       !atomic_cas_u32(&v->nmi_pending, pending, 1))
+	while (pending > 1 && !atomic_cas_u32(&v->nmi_pending, pending, 1))
 		pending = atomic_load_u32(&v->nmi_pending);
 }
 
@@ -211,7 +209,9 @@ static __attribute__((noinline)) void event_choose(struct vcpu *v)
 {
 	u32 blocking = hv_blocking_get(v);
 
-	nmi_merge(v, blocking);
+	/* While one is handled, all that arrive are one. */
+	if (blocking & BLOCK_NMI)
+		event_nmi_merge(v);
 	if (v->event.is_valid) {
 		hv_inject(v, &v->event);
 		v->event.is_valid = false;

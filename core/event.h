@@ -50,6 +50,9 @@ void event_nmi(struct vcpu *v);
 /* Forget everything queued: after INIT or reset, on the vCPU's CPU. */
 void event_reset(struct vcpu *v);
 
+/* All NMIs that wait are one: none of them could be handled so far. The vCPU's CPU. */
+void event_nmi_merge(struct vcpu *v);
+
 /* Take back what the last entry did not deliver, so that it is injected again exactly once. */
 void event_collect(struct vcpu *v);
 

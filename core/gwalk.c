@@ -86,8 +86,9 @@ static u64 walk_reserved(const struct walk *w, unsigned level, u64 entry)
 		reserved |= PTE_NX;
 	if (w->levels == 3)
 		reserved |= MASK(62, 52);
+	/* The accessed bit: AMD's processors set it; Intel's check it at MOV to CR3 only. */
 	if (w->levels == 3 && level == 3)
-		return reserved | PTE_NX | MASK(8, 5) | MASK(2, 1);
+		return reserved | PTE_NX | MASK(8, 6) | MASK(2, 1);
 	if (level >= 4)
 		reserved |= PTE_PS;
 	else if (level > 1 && (entry & PTE_PS))

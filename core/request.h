@@ -17,7 +17,7 @@ struct vcpu;
 #define REQ_TIMER BIT(1) /* this CPU's timer queue has something due */
 #define REQ_STOP BIT(2) /* the VM ends, restarts or pauses: leave the run loop */
 #define REQ_INIT BIT(3) /* INIT signal */
-#define REQ_SIPI BIT(4) /* start-up IPI, vector in vcpu->sipi_vector */
+#define REQ_SIPI BIT(4) /* start-up IPI; see vcpu->startup for both */
 #define REQ_TLB BIT(5) /* nested tables changed: drop cached translations before entry */
 #define REQ_OUT BIT(6) /* just come out once */
 #define REQ_APIC BIT(7) /* the local APIC's hardware is to be brought in line: lapic_hw_update() */

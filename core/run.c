@@ -17,33 +17,6 @@
 #include "core/slow.h"
 #include "core/vm.h"
 
-#define SIPI_CS_SHIFT 8 /* vector to selector; another 4 to the base */
-
-static void init_serve(struct vcpu *v)
-{
-	/* There is no firmware that could take the first CPU in again: a PC would restart. */
-	if (v->index == 0)
-		vm_stop(v->vm, VM_END_RESET);
-	else
-		vcpu_init_signal(v);
-}
-
-/* SDM "MP Initialization Protocol Algorithm": outside wait-for-SIPI the IPI is lost. */
-static void sipi_serve(struct vcpu *v)
-{
-	u8 vector = atomic_load_u8(&v->sipi_vector);
-	struct segment cs;
-
-	if (v->state != VCPU_WAIT_SIPI)
-		return;
-	hv_seg_get(v, SEG_CS, &cs);
-	cs.sel = (u16)(vector << SIPI_CS_SHIFT);
-	cs.base = (u64)cs.sel << 4;
-	hv_seg_set(v, SEG_CS, &cs);
-	hv_reg_set(v, REG_RIP, 0);
-	v->state = VCPU_RUNNING;
-}
-
 /* Everything but REQ_STOP, which stays set until the vCPU is powered on again. */
 #define REQ_SERVED                                                                                 \
 	(REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC |              \
@@ -62,10 +35,8 @@ static void requests_serve(struct vcpu *v, u32 requests)
 		lapic_hw_update(v);
 	if (requests & REQ_APIC_TIMER)
 		lapic_timer_expired(v);
-	if (requests & REQ_INIT)
-		init_serve(v);
-	if (requests & REQ_SIPI)
-		sipi_serve(v);
+	if (requests & (REQ_INIT | REQ_SIPI))
+		vcpu_startup_serve(v);
 }
 
 /*

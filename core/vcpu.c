@@ -12,6 +12,8 @@
 #include "core/msr.h"
 #include "core/vm.h"
 
+#define SIPI_CS_SHIFT 8 /* vector to selector; another 4 to the base */
+
 static enum err vcpu_parts_create(struct vcpu *v)
 {
 	enum err e;
@@ -205,13 +207,61 @@ void vcpu_init_signal(struct vcpu *v)
 	state_reset(v, true);
 }
 
+/*
+ * vcpu->startup: INIT, then the start-up IPI behind it. One word, so that the receiver takes both
+ * in the order in which they were sent.
+ */
+#define STARTUP_VECTOR MASK(7, 0)
+#define STARTUP_SIPI BIT(8)
+#define STARTUP_INIT BIT(9)
+
 void vcpu_signal_init(struct vcpu *v)
 {
+	atomic_xchg_u32(&v->startup, STARTUP_INIT);
 	vcpu_request(v, REQ_INIT);
 }
 
 void vcpu_signal_sipi(struct vcpu *v, u8 vector)
 {
-	atomic_store_u8(&v->sipi_vector, vector);
+	u32 old = atomic_load_u32(&v->startup);
+
+	while (!(old & STARTUP_SIPI) &&
+	       !atomic_cas_u32(&v->startup, old, old | STARTUP_SIPI | vector))
+		old = atomic_load_u32(&v->startup);
 	vcpu_request(v, REQ_SIPI);
+}
+
+static void init_serve(struct vcpu *v)
+{
+	/* There is no firmware that could take the first CPU in again: a PC would restart. */
+	if (v->index == 0)
+		vm_stop(v->vm, VM_END_RESET);
+	else
+		vcpu_init_signal(v);
+}
+
+/* SDM "MP Initialization Protocol Algorithm": outside wait-for-SIPI the IPI is lost. */
+static void sipi_serve(struct vcpu *v, u8 vector)
+{
+	struct segment cs;
+
+	if (v->state != VCPU_WAIT_SIPI)
+		return;
+	event_nmi_merge(v);
+	hv_seg_get(v, SEG_CS, &cs);
+	cs.sel = (u16)(vector << SIPI_CS_SHIFT);
+	cs.base = (u64)cs.sel << 4;
+	hv_seg_set(v, SEG_CS, &cs);
+	hv_reg_set(v, REG_RIP, 0);
+	v->state = VCPU_RUNNING;
+}
+
+void vcpu_startup_serve(struct vcpu *v)
+{
+	u32 startup = atomic_xchg_u32(&v->startup, 0);
+
+	if (startup & STARTUP_INIT)
+		init_serve(v);
+	if (startup & STARTUP_SIPI)
+		sipi_serve(v, startup & STARTUP_VECTOR);
 }

@@ -129,7 +129,7 @@ struct vcpu {
 	bool pause_exits; /* [o] hv_pause_exits() in force */
 	struct sched sched; /* see core/sched.h */
 	enum vcpu_state state; /* [o] */
-	u8 sipi_vector; /* [a] */
+	u32 startup; /* [a] INIT and start-up IPI on their way, see core/run.c */
 	u32 nmi_pending; /* [a] 0, 1 or 2 as the architecture latches them */
 	struct irq_counts irqs;
 	struct event event; /* [o] exception or undelivered event, first in line */
@@ -155,7 +155,13 @@ void vcpu_reset(struct vcpu *v);
 /* Everything as after INIT, waiting for a start-up IPI. Loaded on its own CPU. */
 void vcpu_init_signal(struct vcpu *v);
 
-/* Signals from local APICs: INIT, start-up IPI (page number). Any CPU. */
+/* Do what vcpu_signal_*() have asked for. Loaded on its own CPU. */
+void vcpu_startup_serve(struct vcpu *v);
+
+/*
+ * Signals from local APICs: INIT, start-up IPI (page number). INIT takes back a start-up IPI that
+ * is still on its way, and of several start-up IPIs the first counts. Any CPU.
+ */
 void vcpu_signal_init(struct vcpu *v);
 void vcpu_signal_sipi(struct vcpu *v, u8 vector);
 

@@ -177,8 +177,10 @@ static enum err power_on(struct vm *vm)
 	vm->wallclock_boot_ns = clock_wall_ns();
 	vm->end = VM_END_NONE;
 	vm->exit_code = 0;
-	for (u32 i = 0; i < vm->nr_vcpus; i++)
+	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		atomic_store_u32(&vm->vcpu[i]->hot->requests, 0);
+		atomic_store_u32(&vm->vcpu[i]->startup, 0);
+	}
 	return ERR_NONE;
 }
 

@@ -133,6 +133,18 @@ static void iret_step(struct vcpu *v)
 	vmcb->rflags |= RFLAGS_TF;
 }
 
+/*
+ * Has a breakpoint hit that DR7 enables? Bits 3:0 of DR6 also tell of others. SDM "Debug Status
+ * Register (DR6)".
+ */
+static bool is_breakpoint_hit(const struct vmcb *vmcb)
+{
+	for (unsigned i = 0; i < 4; i++)
+		if ((vmcb->dr6 & BIT(i)) && (vmcb->dr7 & MASK(2 * i + 1, 2 * i)))
+			return true;
+	return false;
+}
+
 bool svm_step_done(struct vcpu *v)
 {
 	struct svm_vcpu *svm = svm_vcpu(v);
@@ -142,7 +154,7 @@ bool svm_step_done(struct vcpu *v)
 		return false;
 	svm->is_stepping = false;
 	/* Breakpoints of the guest's own hit at the same time. */
-	if (vmcb->dr6 & MASK(3, 0)) {
+	if (is_breakpoint_hit(vmcb)) {
 		vmcb->dr6 &= ~DR6_BS;
 		return false;
 	}

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Boot the image in emulators and drive it over its serial line: run_e2e.py [NAME ...].
+"""Boot the image in emulators and drive it over its serial line: run_e2e.py [--long] [NAME ...].
 
+--long takes the tests of `make test-long` instead of those of `make test`; a name takes either.
 Two at a time, the longest first. Logs stay in build/e2e/NAME/."""
 import concurrent.futures
 import os
@@ -47,8 +48,10 @@ def run(test):
 
 def main():
     os.makedirs("build/e2e", exist_ok=True)
-    names = sys.argv[1:]
-    tests = [t for t in TESTS if not names or t.__name__ in names]
+    names = [argument for argument in sys.argv[1:] if argument != "--long"]
+    tests = guests.LONG_TESTS if "--long" in sys.argv else TESTS
+    if names:
+        tests = [t for t in TESTS + guests.LONG_TESTS if t.__name__ in names]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         verdicts = list(pool.map(run, tests))
     counts = [verdicts.count(v) for v in ("ok", "FAIL", "skip")]

@@ -80,10 +80,11 @@ class Session:
         self.text += data.decode("utf-8", "replace").replace("\r", "")
         return bool(data)
 
-    def expect(self, pattern, never=None):
+    def expect(self, pattern, never=None, patience=1):
         """Wait for regular expression `pattern` behind the last one found; returns the match.
-        Fails at once if `never` shows before it or the machine ends without it."""
-        end = time.monotonic() + PATIENCE_SECONDS
+        Fails at once if `never` shows before it or the machine ends without it. `patience`
+        multiplies the time-out."""
+        end = time.monotonic() + PATIENCE_SECONDS * patience
         never = never or "Kernel panic"
         while True:
             match = re.compile(pattern, re.M).search(self.text, self.position)

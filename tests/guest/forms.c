@@ -362,11 +362,11 @@ static void straddles(void)
 	check(*(volatile u32 *)(DEV + 0x2ffc) == 0x5a5a5a5a, "then nothing is written");
 }
 
-extern u64 pd[2048];
+extern volatile u64 pd[2048];
 
-static u64 *leaf_of(u64 va)
+static volatile u64 *leaf_of(u64 va)
 {
-	u64 *table = (u64 *)(pd[va >> 21] & ~0xfffull);
+	volatile u64 *table = (volatile u64 *)(pd[va >> 21] & ~0xfffull);
 
 	return &table[va >> 12 & 511];
 }

@@ -22,8 +22,18 @@ static void on_nmi(struct frame *f)
 	nr_nmis++;
 }
 
+/* In xAPIC mode: flat model, one bit for each CPU. */
+static void logical_id_set(void)
+{
+	if (rdmsr(0x1b) & BIT(10))
+		return;
+	apic_write(0xe0, ~0u);
+	apic_write(0xd0, (1u << apic_id()) << 24);
+}
+
 static void wait_running(void)
 {
+	logical_id_set();
 	ready = 1;
 	sti();
 	while (!stop)
@@ -33,6 +43,7 @@ static void wait_running(void)
 
 static void wait_halted(void)
 {
+	logical_id_set();
 	ready = 1;
 	while (!stop)
 		sti_hlt_cli();
@@ -56,6 +67,46 @@ static bool ping_all(u32 dest, u32 icr)
 	return true;
 }
 
+static volatile u64 nr_here;
+
+static void on_lowest(struct frame *f)
+{
+	(void)f;
+	if (apic_id() == 0)
+		nr_here++;
+	else
+		pings++;
+	apic_eoi();
+}
+
+/* Flat logical destinations in xAPIC mode; x2APIC derives them from the ID. */
+static void logical(const char *name)
+{
+	u64 before = pings;
+
+	handler_set(VECTOR + 1, on_lowest);
+	apic_icr(2, 0x4800 | VECTOR);
+	check(wait_for(&pings, before + 1), "%s: fixed, logical", name);
+	apic_icr(4, 0x4800 | VECTOR);
+	wait_ticks(100000);
+	check(pings == before + 1, "%s: a logical destination that nobody has", name);
+	apic_icr(7, 0x4000 | VECTOR);
+	wait_ticks(100000);
+	check(pings == before + 1, "%s: an APIC that is not there", name);
+	before = pings;
+	write_cr8(15);
+	apic_icr(3, 0x4900 | (VECTOR + 1)); /* the other CPU's priority is lower */
+	check(wait_for(&pings, before + 1), "%s: lowest priority", name);
+	write_cr8(0);
+	sti_nop_cli();
+	check(nr_here == 0, "%s: taken by one only", name);
+	before = pings;
+	apic_icr(0, 0x84000 | (VECTOR + 1));
+	sti_nop_cli();
+	check(wait_for(&pings, before + 1) && nr_here == 1, "%s: all and self", name);
+	nr_here = 0;
+}
+
 static void round_of(const char *name, void (*fn)(void))
 {
 	ready = 0;
@@ -68,6 +119,7 @@ static void round_of(const char *name, void (*fn)(void))
 	nr_nmis = 0;
 	apic_icr(1, 0x4400);
 	check(wait_for(&nr_nmis, 1), "%s: NMI", name);
+	logical(name);
 	stop = 1;
 	apic_icr(1, 0x4000 | VECTOR);
 	wait_ticks(1000000);
@@ -79,6 +131,7 @@ void guest_main(void)
 
 	pic_mask_all();
 	apic_enable();
+	logical_id_set();
 	handler_set(VECTOR, on_ping);
 	handler_set(2, on_nmi);
 	round_of("running", wait_running);

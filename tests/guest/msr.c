@@ -58,6 +58,39 @@ void guest_main(void)
 	refused("EFER without LME", 0xc0000080, 0xc01);
 	refused("MTRR_DEF_TYPE", 0x2ff, 0x02);
 	refused("APIC_BASE", 0x1b, 0xfee00000 | BIT(9));
+	refused("MTRR_PHYSBASE0", 0x200, 0x80000002);
+	refused("MTRR_PHYSMASK0", 0x201, BIT(62));
+	refused("MTRR_FIX64K", 0x250, 0x0606060606060602);
+	refused("MTRRCAP", 0xfe, 0);
+	refused("MCG_CAP", 0x179, 0);
+	refused("MCG_STATUS", 0x17a, BIT(10));
+	refused("EFER", 0xc0000080, BIT(63));
+	refused("X2APIC without x2APIC mode", 0x80b, 0);
+	refused("a leap to x2APIC with the APIC off", 0x1b, 0xfee00000 | BIT(10));
+	round_trip("MTRR_FIX64K", 0x250, 0x0606060606060500);
+	round_trip("MTRR_FIX4K", 0x26f, 0x0505050505050505);
+	round_trip("MTRR_PHYSMASK7", 0x20f, 0xc0000800);
+	round_trip("MCG_STATUS", 0x17a, 4);
+	round_trip("TSC_AUX", 0xc0000103, 0x12345);
+	check(rdmsr_fault(0x820, &value) == GP, "x2APIC's MSRs need x2APIC mode");
+	value = rdmsr(0x10);
+	check(rdmsr(0x10) > value && rdtsc() > value, "the TSC's MSR runs");
+	if (is_intel()) {
+		check(rdmsr(0x1a0) & 1, "MISC_ENABLE has fast strings");
+		check(rdmsr(0x3a) & 1, "FEATURE_CONTROL is locked");
+		check(!(rdmsr(0x3a) & 6), "without VMX");
+		refused("FEATURE_CONTROL", 0x3a, 5);
+		refused("PLATFORM_ID", 0x17, 0);
+		check(rdmsr_fault(0x480, &value) == GP, "there are no MSRs of VMX");
+	} else {
+		check(rdmsr(0xc0010114) & BIT(4), "VM_CR says that SVM is disabled");
+		check(rdmsr_fault(0xc0010117, &value) == GP, "there is no VM_HSAVE_PA");
+		refused("EFER.SVME", 0xc0000080, rdmsr(0xc0000080) | BIT(12));
+	}
+	check(wrmsr_fault(0x79, 0) == (is_intel() ? NO_FAULT : GP), "Intel's microcode update");
+	check(rdmsr_fault(0xc0000100 + 0x1fff, &value) == GP, "beyond the bitmap's range");
+	check(rdmsr_fault(0x2000, &value) == GP, "beyond its first range");
+	check(rdmsr_fault(0xffffffff, &value) == GP, "the last number");
 	check(rdmsr(0x1b) == (0xfee00000 | BIT(11) | BIT(8)), "APIC_BASE is as after RESET");
 	check((rdmsr(0xc0000080) & 0xd01) == 0xd01, "EFER has LMA, LME, NXE, SCE");
 	check((rdmsr(0xfe) & 0xff) == 8, "there are 8 variable MTRRs");

@@ -31,6 +31,9 @@ void print(const char *fmt, ...) __attribute__((format(printf, 1, 2))); /* %s %c
 void check(bool condition, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void guest_exit(u32 code) __attribute__((noreturn));
 
+/* The number behind NAME= on the command line, or `otherwise`. Multiboot only. */
+u64 argument(const char *name, u64 otherwise);
+
 /* --- instructions --- */
 static inline void out8(u16 port, u8 v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
 static inline void out16(u16 port, u16 v)
@@ -110,6 +113,19 @@ static inline void pause(void) { __asm__ volatile("pause" : : : "memory"); }
 static inline void sti_hlt_cli(void) { __asm__ volatile("sti; hlt; cli" : : : "memory"); }
 static inline void sti_nop_cli(void) { __asm__ volatile("sti; nop; nop; cli" : : : "memory"); }
 bool is_intel(void); /* asked once: CPUID exits */
+/*
+ * Let the hypervisor have a look: in loops with IF = 0, where Bochs does not let host interrupts
+ * end the guest's run.
+ */
+static inline void exit_now(void) { (void)cpuid(0, 0); }
+/* A pseudo-random number; *state is not 0. */
+static inline u32 random_next(u32 *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
 static inline u32 mmio_read(u64 address) { return *(volatile u32 *)address; }
 static inline void mmio_write(u64 address, u32 v) { *(volatile u32 *)address = v; }
 
@@ -150,6 +166,7 @@ void apic_enable(void);
 void x2apic_enable(void);
 void apic_eoi(void);
 u32 apic_id(void);
+u32 nr_cpus(void);
 void ioapic_route(u32 pin, u64 entry);
 u32 ioapic_read(u32 reg);
 void pic_mask_all(void);

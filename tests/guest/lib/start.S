@@ -23,6 +23,8 @@ start:
 	cli
 	cld
 	movl $stack_top, %esp
+	movl %eax, boot_magic
+	movl %ebx, boot_info
 	call long_mode_enter
 	movw $0x10, %ax
 	movw %ax, %ds
@@ -142,9 +144,13 @@ gdt_end:
 gdt_pointer:
 	.word gdt_end - gdt - 1
 	.long gdt
-	.globl ap_stack
+	.globl ap_stack, boot_magic, boot_info
 	.balign 4
 ap_stack:
+	.long 0
+boot_magic:
+	.long 0
+boot_info:
 	.long 0
 
 	.balign 4096
@@ -164,5 +170,6 @@ pd:
 	.bss
 	.balign 4096
 	.skip 65536
+	.globl stack_top
 stack_top:
 	.section .note.GNU-stack, "", @progbits
