@@ -4,6 +4,8 @@
  * next entry; a kick is the IPI that makes a vCPU in the guest come out for it. There is no kick
  * without a request, so none is ever lost: the sender sets the bit and then reads the guest-mode
  * word, the entry code marks the word and then reads the bits, each with a full barrier between.
+ * An NMI handler does not set requests of the vCPU that its own CPU is about to enter: the look may
+ * be behind, and the NMI itself ends nothing (FLG-16).
  * Any CPU, any context, no locks.
  */
 #ifndef CORE_REQUEST_H

@@ -81,6 +81,7 @@ struct vcpu_hot {
 	struct vcpu *vcpu; /* [c] not mapped on isolated tables: do not follow it there */
 	struct cpuid_table *cpuid; /* [p] */
 	u64 tsc_offset; /* [o] guest TSC = host TSC + offset */
+	u64 fast_irqs; /* [o] interrupts injected in the isolated part */
 	u64 slow_exits; /* [o] those that left the isolated part; exit_counts has all */
 	u64 apic_base; /* [o] IA32_APIC_BASE */
 	void *apic_regs; /* [c] register page of the local APIC */
@@ -115,7 +116,7 @@ struct irq_counts {
 	u64 notified; /* [a] notifications and doorbells for those */
 	u64 kicks; /* [a] IPIs that make it leave the guest */
 	u64 wakes; /* [a] out of RUN_PARKED */
-	u64 injected; /* [o] by software */
+	u64 injected; /* [o] by software, hot->fast_irqs apart */
 	u64 at_halt; /* [o] found by the look before or after a sleep */
 };
 
@@ -129,7 +130,7 @@ struct vcpu {
 	bool pause_exits; /* [o] hv_pause_exits() in force */
 	struct sched sched; /* see core/sched.h */
 	enum vcpu_state state; /* [o] */
-	u32 startup; /* [a] INIT and start-up IPI on their way, see core/run.c */
+	u32 startup; /* [a] INIT and start-up IPI on their way, see core/vcpu.c */
 	u32 nmi_pending; /* [a] 0, 1 or 2 as the architecture latches them */
 	struct irq_counts irqs;
 	struct event event; /* [o] exception or undelivered event, first in line */

@@ -227,4 +227,5 @@ ISO_TEXT void lapic_fast_ack(struct vcpu_hot *hot, u8 vector)
 	*vector_word(regs, APIC_ISR, vector) |= vector_bit(vector);
 	/* It was above all in service and above the task priority. */
 	reg_set(regs, APIC_PPR, vector & 0xf0);
+	hot->fast_irqs++;
 }
