@@ -158,8 +158,8 @@ void sched_add(struct vcpu *v, u32 weight, u32 pin)
 
 void sched_push(struct vcpu *v)
 {
-	struct vcpu **inbox = &cpus[v->cpu].inbox;
-	u32 apic_id = percpu_of(v->cpu)->apic_id;
+	u32 to = v->cpu;
+	struct vcpu **inbox = &cpus[to].inbox;
 	struct vcpu *first;
 
 	/* wake.pml: load, link, CAS; from here on v is that CPU's. Then send. */
@@ -167,7 +167,10 @@ void sched_push(struct vcpu *v)
 		first = atomic_load_ptr(inbox);
 		v->sched.next = first;
 	} while (!atomic_cas_ptr(inbox, first, v));
-	ipi_send(apic_id, IRQ_WAKE);
+	if (to == cpu_index())
+		resched_request();
+	else
+		ipi_send(percpu_of(to)->apic_id, IRQ_WAKE);
 }
 
 void sched_start(struct vcpu *v)
