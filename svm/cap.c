@@ -24,7 +24,8 @@ struct svm_caps svm_caps;
 	X(6, has_flush_by_asid, "flush by ASID")                                                   \
 	X(7, has_decode_assists, "decode assists")                                                 \
 	X(10, has_pause_filter, "PAUSE filter")                                                    \
-	X(12, has_pause_threshold, "PAUSE filter threshold")
+	X(12, has_pause_threshold, "PAUSE filter threshold")                                       \
+	X(25, has_vnmi, "virtual NMIs")
 
 #define SVM_EDX_NP BIT(0)
 

@@ -1,18 +1,72 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Events into a guest: APM volume 2, "Event Injection", "Virtual Interrupts". NMI blocking is
- * kept in software: from the injection on IRET is intercepted, and NMIs are open again when the
- * guest has left the address of that IRET. If an NMI waits for that, the IRET is single-stepped,
- * so that the NMI comes right behind it.
+ * Events into a guest: APM volume 2, "Event Injection", "Virtual Interrupts" and "NMI
+ * Virtualization". Where the CPU has no virtual NMIs, their blocking is kept in software: from the
+ * injection on IRET is intercepted, and NMIs are open again when the guest has left the address of
+ * that IRET. If an NMI waits for that, the IRET is single-stepped, so that the NMI comes right
+ * behind it.
  */
 #include "svm/svm.h"
 
 #include "arch/x86/regs.h"
 
+static void iret_intercept(struct vcpu *v, bool is_on)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	if (is_on)
+		vmcb->intercept3 |= INTERCEPT3_IRET;
+	else
+		vmcb->intercept3 &= ~(u32)INTERCEPT3_IRET;
+	svm_dirty(v);
+}
+
+static void nmi_block(struct vcpu *v)
+{
+	svm_vcpu(v)->nmi = SVM_NMI_BLOCKED;
+	iret_intercept(v, true);
+}
+
+static void nmi_reopen(struct vcpu *v)
+{
+	svm_vcpu(v)->nmi = SVM_NMI_OPEN;
+	iret_intercept(v, false);
+}
+
+/* The CPU delivers it as soon as nothing blocks it, and blocks further ones itself. */
+static void vnmi_inject(struct vcpu *v)
+{
+	svm_vmcb(v)->vintr |= VINTR_NMI;
+	nmi_reopen(v);
+}
+
+/* At the IRET of a handler the next one may be handed over: it comes right behind. */
+static bool is_vnmi_blocked(struct vcpu *v)
+{
+	u64 vintr = svm_vmcb(v)->vintr;
+
+	return (vintr & VINTR_NMI) ||
+	       ((vintr & VINTR_NMI_MASK) && svm_vcpu(v)->nmi != SVM_NMI_IRET);
+}
+
+static void vnmi_block_set(struct vcpu *v, bool is_blocked)
+{
+	if (is_blocked)
+		svm_vmcb(v)->vintr |= VINTR_NMI_MASK;
+	else
+		svm_vmcb(v)->vintr &= ~VINTR_NMI_MASK;
+	svm_dirty(v);
+}
+
 void svm_inject(struct vcpu *v, const struct event *event)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
 	u64 type = event->type;
+
+	if (type == EVENT_NMI && svm_caps.has_vnmi) {
+		vnmi_inject(v);
+		return;
+	}
 
 	/* Vectors 3 and 4 as exceptions mean INT3 and INTO here; INT1 is injected as #DB. */
 	if (type == EVENT_SOFT_EXC || type == EVENT_PRIV_SOFT_EXC)
@@ -20,24 +74,14 @@ void svm_inject(struct vcpu *v, const struct event *event)
 	vmcb->event_inj = event->vector | type << EVENT_TYPE_SHIFT | EVENT_VALID;
 	if (event->has_err)
 		vmcb->event_inj |= EVENT_HAS_ERR | (u64)event->err << 32;
-	if (type == EVENT_NMI) {
-		svm_vcpu(v)->nmi = SVM_NMI_BLOCKED;
-		vmcb->intercept3 |= INTERCEPT3_IRET;
-		svm_dirty(v);
-	}
+	if (type == EVENT_NMI)
+		nmi_block(v);
 }
 
 static bool is_by_instruction(const struct event *e)
 {
 	return e->type == EVENT_SOFT_INT ||
 	       (e->type == EVENT_EXCEPTION && (e->vector == EXC_BP || e->vector == EXC_OF));
-}
-
-static void nmi_reopen(struct vcpu *v)
-{
-	svm_vcpu(v)->nmi = SVM_NMI_OPEN;
-	svm_vmcb(v)->intercept3 &= ~(u32)INTERCEPT3_IRET;
-	svm_dirty(v);
 }
 
 static __attribute__((noinline)) struct event injection_decode(struct vcpu *v)
@@ -55,7 +99,9 @@ static __attribute__((noinline)) struct event injection_decode(struct vcpu *v)
 	/* RIP is still at the instruction, which raises the event again. */
 	if (is_by_instruction(&e))
 		e.is_valid = false;
-	if (e.type == EVENT_NMI)
+	if (e.type == EVENT_NMI && svm_caps.has_vnmi)
+		vnmi_block_set(v, false);
+	else if (e.type == EVENT_NMI)
 		nmi_reopen(v);
 	return e;
 }
@@ -75,8 +121,7 @@ void svm_nmi_iret(struct vcpu *v)
 
 	svm->nmi = SVM_NMI_IRET;
 	svm->iret_rip = svm_vmcb(v)->rip;
-	svm_vmcb(v)->intercept3 &= ~(u32)INTERCEPT3_IRET;
-	svm_dirty(v);
+	iret_intercept(v, false);
 }
 
 u32 svm_blocking_get(struct vcpu *v)
@@ -87,6 +132,8 @@ u32 svm_blocking_get(struct vcpu *v)
 
 	if (svm->nmi == SVM_NMI_IRET && vmcb->rip != svm->iret_rip)
 		nmi_reopen(v);
+	if (svm_caps.has_vnmi)
+		return is_vnmi_blocked(v) ? blocking | BLOCK_NMI : blocking;
 	return svm->nmi == SVM_NMI_OPEN ? blocking : blocking | BLOCK_NMI;
 }
 
@@ -98,13 +145,12 @@ void svm_blocking_set(struct vcpu *v, u32 blocking)
 		vmcb->int_state |= INT_SHADOW;
 	else
 		vmcb->int_state &= ~INT_SHADOW;
-	if (!(blocking & BLOCK_NMI))
+	if (svm_caps.has_vnmi)
+		vnmi_block_set(v, blocking & BLOCK_NMI);
+	else if (!(blocking & BLOCK_NMI))
 		nmi_reopen(v);
-	else if (svm_vcpu(v)->nmi == SVM_NMI_OPEN) {
-		svm_vcpu(v)->nmi = SVM_NMI_BLOCKED;
-		vmcb->intercept3 |= INTERCEPT3_IRET;
-		svm_dirty(v);
-	}
+	else if (svm_vcpu(v)->nmi == SVM_NMI_OPEN)
+		nmi_block(v);
 }
 
 static void vintr_window(struct vcpu *v, bool is_wanted)
@@ -165,6 +211,10 @@ bool svm_step_done(struct vcpu *v)
 
 void svm_window(struct vcpu *v, bool irq, bool nmi)
 {
+	if (svm_caps.has_vnmi) {
+		iret_intercept(v, nmi);
+		nmi = false;
+	}
 	if (nmi && svm_vcpu(v)->nmi == SVM_NMI_IRET)
 		iret_step(v);
 	/* An NMI that only waits for the end of an interrupt shadow comes before any interrupt. */

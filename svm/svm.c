@@ -129,7 +129,7 @@ void svm_vcpu_reset(struct vcpu *v)
 	vmcb->iopm_pa = va_to_pa(vm->iopm).v;
 	vmcb->msrpm_pa = va_to_pa(vm->msrpm).v;
 	vmcb->asid = asid_of(v);
-	vmcb->vintr = VINTR_MASKING;
+	vmcb->vintr = VINTR_MASKING | (svm_caps.has_vnmi ? VINTR_NMI_ENABLE : 0);
 	vmcb->int_state = 0;
 	vmcb->event_inj = 0;
 	vmcb->exit_int_info = 0;

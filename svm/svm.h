@@ -18,6 +18,7 @@ struct svm_caps {
 	bool has_decode_assists;
 	bool has_flush_by_asid;
 	bool has_clean_bits;
+	bool has_vnmi;
 	bool has_pause_filter;
 	bool has_pause_threshold;
 };

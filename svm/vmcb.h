@@ -50,9 +50,12 @@
 /* Virtual interrupt control, the 64-bit field at 0x60 */
 #define VINTR_TPR MASK(3, 0)
 #define VINTR_IRQ BIT(8)
+#define VINTR_NMI BIT(11) /* pending */
+#define VINTR_NMI_MASK BIT(12) /* blocked until IRET */
 #define VINTR_PRIO_MAX MASK(19, 16)
 #define VINTR_IGN_TPR BIT(20)
 #define VINTR_MASKING BIT(24)
+#define VINTR_NMI_ENABLE BIT(26)
 
 #define INT_SHADOW BIT(0)
 #define NESTED_NP_ENABLE BIT(0)
