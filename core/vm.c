@@ -180,6 +180,8 @@ static enum err power_on(struct vm *vm)
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		atomic_store_u32(&vm->vcpu[i]->hot->requests, 0);
 		atomic_store_u32(&vm->vcpu[i]->startup, 0);
+		/* The first vCPU may call the others before they have had their first turn. */
+		lapic_reset(vm->vcpu[i], false);
 	}
 	return ERR_NONE;
 }
