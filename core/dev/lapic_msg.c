@@ -100,7 +100,9 @@ static struct vcpu *lowest_find(struct vm *vm, const struct lapic_msg *msg)
 
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		struct vcpu *v = vm->vcpu[i];
-		u32 ppr = reg_get(v->lapic.regs, APIC_PPR);
+		const u32 *regs = v->lapic.regs;
+		/* Guests may write TPR without an exit: PPR may be behind. */
+		u32 ppr = priority_of(reg_get(regs, APIC_TPR), vector_highest(regs, APIC_ISR));
 
 		if (!lapic_is_addressed(v, msg) || !is_software_enabled(v))
 			continue;
