@@ -45,7 +45,24 @@ static void x2apic_bitmap_make(struct vmx_vm *vmx)
 		vmx_bitmap_set(vmx->x2apic_bitmap, LAPIC_MSR_FIRST + APIC_ICR / 16, 0);
 }
 
+/* The control word of a descriptor that notifies the CPU with `apic_id`. */
+static u64 destination_of(u32 apic_id, u8 vector)
+{
+	u64 ndst = apic_is_x2apic() ? apic_id : (u64)apic_id << POSTED_NDST_XAPIC_SHIFT;
+
+	return (u64)vector << POSTED_NV_SHIFT | ndst << POSTED_NDST_SHIFT;
+}
+
 #define PID_VALID BIT(0)
+
+/* Others may send to `v` before it is loaded for the first time: that needs a true vector. */
+static void pid_make(struct vcpu *v, u64 *entry)
+{
+	u32 apic_id = percpu_of(v->cpu)->apic_id;
+
+	atomic_store_u64(&v->hot->posted.control, destination_of(apic_id, IRQ_POSTED));
+	*entry = va_to_pa(&v->hot->posted).v | PID_VALID;
+}
 
 enum err vmx_apic_vm_init(struct vm *vm)
 {
@@ -60,7 +77,7 @@ enum err vmx_apic_vm_init(struct vm *vm)
 	if (!vmx->pid_table)
 		return ERR_NOMEM;
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
-		vmx->pid_table[i] = va_to_pa(&vm->vcpu[i]->hot->posted).v | PID_VALID;
+		pid_make(vm->vcpu[i], &vmx->pid_table[i]);
 	return ERR_NONE;
 }
 
@@ -202,25 +219,24 @@ static void threshold_write(struct vcpu *v)
 
 void vmx_apic_enter(struct vcpu *v)
 {
-	if (v->vm->lapic_path == LAPIC_TPR_SHADOW)
+	if (v->vm->lapic_path == LAPIC_TPR_SHADOW) {
 		threshold_write(v);
-	else if (v->hot->apic_live)
+	} else if (v->hot->apic_live) {
+		/* Entry does not pass ON, and perhaps nobody else has taken PIR over. */
+		vmx_apic_sync(v);
 		status_write(lapic_highest_irr(v), vmread16(VMCS_GUEST_INTR_STATUS) >> 8);
+	}
 }
 
 /* Where notifications go and as which vector; ON stays as it is. */
 static void destination_set(struct vcpu *v, u8 vector)
 {
 	u64 *control = &v->hot->posted.control;
-	u64 ndst = this_cpu()->apic_id;
 	u64 old, new;
 
-	if (!apic_is_x2apic())
-		ndst <<= POSTED_NDST_XAPIC_SHIFT;
 	do {
 		old = atomic_load_u64(control);
-		new = (old & POSTED_ON) | (u64)vector << POSTED_NV_SHIFT |
-		      ndst << POSTED_NDST_SHIFT;
+		new = (old & POSTED_ON) | destination_of(this_cpu()->apic_id, vector);
 	} while (new != old && !atomic_cas_u64(control, old, new));
 }
 
