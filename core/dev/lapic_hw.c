@@ -92,6 +92,8 @@ static void page_follow(struct vcpu *v, enum lapic_view view)
 	if (had && !has) {
 		atomic_add_u32(&v->vm->nr_apic_views, 1);
 		npt_unmap_page(v->vm, (gpa_t){ LAPIC_BASE_RESET });
+		/* Another vCPU may have unmapped it first and not have asked this one yet. */
+		hv_tlb_flush(v);
 	} else if (has && !had) {
 		atomic_sub_u32(&v->vm->nr_apic_views, 1);
 	}
