@@ -141,7 +141,7 @@ static bool irq_pending(struct vcpu *v)
 /* An interrupt that has to be injected: the local APIC's are not while the hardware delivers. */
 static bool injection_pending(struct vcpu *v)
 {
-	return (!v->hot->apic_live && lapic_pending(v) >= 0) || extint_pending(v);
+	return (!lapic_hw_delivers(v) && lapic_pending(v) >= 0) || extint_pending(v);
 }
 
 /* Take the interrupt that the guest would now acknowledge: PIC through LINT0 first, as ExtINT. */
@@ -158,7 +158,7 @@ static int irq_take(struct vcpu *v)
 		if (vector >= 0)
 			return vector;
 	}
-	vector = v->hot->apic_live ? -1 : lapic_pending(v);
+	vector = lapic_hw_delivers(v) ? -1 : lapic_pending(v);
 	return vector < 0 ? vector : lapic_ack(v, (u8)vector);
 }
 

@@ -25,6 +25,8 @@ struct svm_caps svm_caps;
 	X(7, has_decode_assists, "decode assists")                                                 \
 	X(10, has_pause_filter, "PAUSE filter")                                                    \
 	X(12, has_pause_threshold, "PAUSE filter threshold")                                       \
+	X(13, has_avic, "AVIC")                                                                    \
+	X(18, has_x2avic, "x2AVIC")                                                                \
 	X(25, has_vnmi, "virtual NMIs")
 
 #define SVM_EDX_NP BIT(0)
@@ -57,6 +59,7 @@ enum err svm_probe(void)
 	feature_report(svm_caps.field, name);
 	OPTIONAL_FEATURES(X)
 #undef X
+	svm_apic_probe();
 	return ERR_NONE;
 }
 

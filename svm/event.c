@@ -218,5 +218,9 @@ void svm_window(struct vcpu *v, bool irq, bool nmi)
 	if (nmi && svm_vcpu(v)->nmi == SVM_NMI_IRET)
 		iret_step(v);
 	/* An NMI that only waits for the end of an interrupt shadow comes before any interrupt. */
-	vintr_window(v, irq || (nmi && svm_vcpu(v)->nmi == SVM_NMI_OPEN));
+	irq = irq || (nmi && svm_vcpu(v)->nmi == SVM_NMI_OPEN);
+	/* NAP-6: AVIC does not know V_IRQ. */
+	if (irq ? v->hot->apic_live : v->lapic.is_paused)
+		lapic_hw_pause(v, irq);
+	vintr_window(v, irq);
 }

@@ -235,6 +235,18 @@ static bool decode_iret(struct vcpu *v, struct exit *x)
 	return true;
 }
 
+static bool decode_avic_ipi(struct vcpu *v, struct exit *x)
+{
+	svm_apic_ipi_decode(v, x);
+	return true;
+}
+
+static bool decode_avic_access(struct vcpu *v, struct exit *x)
+{
+	svm_apic_access_decode(v, x);
+	return true;
+}
+
 static u64 gpr_get(struct vcpu *v, u8 gpr)
 {
 	return gpr == GPR_RSP ? svm_vmcb(v)->rsp : v->hot->gprs[gpr];

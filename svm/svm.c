@@ -19,13 +19,11 @@ static const struct {
 
 #define MSRPM_RANGE 8192u
 
-void svm_msr_exits(struct vm *vm, u32 msr, u32 exits)
+void svm_msrpm_set(u8 *map, u32 msr, u32 exits)
 {
-	struct svm_vm *svm = vm->vendor;
-
 	for (u32 i = 0; i < ARRAY_SIZE(msrpm_ranges); i++) {
 		u32 n = msr - msrpm_ranges[i].first;
-		u8 *byte = svm->msrpm + msrpm_ranges[i].byte + n / 4;
+		u8 *byte = map + msrpm_ranges[i].byte + n / 4;
 		unsigned shift = n % 4 * 2;
 
 		if (n >= MSRPM_RANGE)
@@ -34,20 +32,29 @@ void svm_msr_exits(struct vm *vm, u32 msr, u32 exits)
 	}
 }
 
+void svm_msr_exits(struct vm *vm, u32 msr, u32 exits)
+{
+	struct svm_vm *svm = vm->vendor;
+
+	svm_msrpm_set(svm->msrpm, msr, exits);
+	if (svm->x2apic_msrpm)
+		svm_msrpm_set(svm->x2apic_msrpm, msr, exits);
+}
+
 enum err svm_vm_init(struct vm *vm)
 {
 	struct svm_vm *svm = page_alloc();
 
 	if (!svm)
 		return ERR_NOMEM;
-	svm->msrpm = page_alloc_contig(MSRPM_BYTES, PAGE_SIZE, false);
+	svm->msrpm = page_alloc_contig(SVM_MSRPM_BYTES, PAGE_SIZE, false);
 	svm->iopm = page_alloc_contig(IOPM_BYTES, PAGE_SIZE, false);
 	vm->vendor = svm;
 	if (!svm->msrpm || !svm->iopm) {
 		svm_vm_free(vm);
 		return ERR_NOMEM;
 	}
-	memset(svm->msrpm, 0xff, MSRPM_BYTES);
+	memset(svm->msrpm, 0xff, SVM_MSRPM_BYTES);
 	memset(svm->iopm, 0xff, IOPM_BYTES);
 	return ERR_NONE;
 }
@@ -59,7 +66,7 @@ void svm_vm_free(struct vm *vm)
 	if (!svm)
 		return;
 	if (svm->msrpm)
-		page_free_contig(svm->msrpm, MSRPM_BYTES);
+		page_free_contig(svm->msrpm, SVM_MSRPM_BYTES);
 	if (svm->iopm)
 		page_free_contig(svm->iopm, IOPM_BYTES);
 	page_free(svm);
@@ -135,6 +142,7 @@ void svm_vcpu_reset(struct vcpu *v)
 	vmcb->exit_int_info = 0;
 	vmcb->nested_ctl = NESTED_NP_ENABLE;
 	vmcb->nested_cr3 = pt_root(&v->vm->npt).v;
+	svm_apic_fields_write(v);
 	svm_dirty(v);
 }
 
@@ -164,8 +172,12 @@ void svm_vcpu_load(struct vcpu *v)
 	vmsave(hot->host_vmcb_pa);
 	debug_registers_swap(svm_vcpu(v), true);
 	svm_dirty(v);
-	/* With fewer ASIDs than vCPUs another one may have used this one's. */
-	if (svm_caps.nr_asids <= BOOT_MAX_VMS * VM_MAX_VCPUS)
+	/*
+	 * With fewer ASIDs than vCPUs another one may have used this one's. NAP-20: and AVIC's
+	 * translation of the APIC page may be of another vCPU of the VM.
+	 */
+	if (svm_caps.nr_asids <= BOOT_MAX_VMS * VM_MAX_VCPUS ||
+	    (v->hot->apic_live && v->lapic.view == LAPIC_VIEW_XAPIC))
 		svm_tlb_flush(v);
 }
 
@@ -222,7 +234,8 @@ static void tpr_take(struct vcpu *v)
 {
 	u64 tpr = svm_vmcb(v)->vintr & VINTR_TPR;
 
-	if (tpr != svm_apic_tpr(v->hot) >> 4)
+	/* With AVIC the page has it, and V_TPR perhaps not. */
+	if (!v->hot->apic_live && tpr != svm_apic_tpr(v->hot) >> 4)
 		lapic_cr8_set(v, tpr);
 }
 

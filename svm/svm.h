@@ -7,6 +7,7 @@
 #define SVM_SVM_H
 
 #include "arch/x86/apic.h"
+#include "arch/x86/lock.h"
 #include "core/hv.h"
 #include "core/npf.h"
 #include "svm/vmcb.h"
@@ -21,16 +22,23 @@ struct svm_caps {
 	bool has_vnmi;
 	bool has_pause_filter;
 	bool has_pause_threshold;
+	bool has_avic;
+	bool has_x2avic;
+	bool has_stale_is_running; /* see svm_apic_probe() */
 };
 
 extern struct svm_caps svm_caps;
 
-#define MSRPM_BYTES 8192
+#define SVM_MSRPM_BYTES 8192
 #define IOPM_BYTES 12288
 
 struct svm_vm {
-	u8 *msrpm; /* [c] page; 2 bits per MSR: read, write */
+	u8 *msrpm; /* [c] 2 bits per MSR: read, write */
+	u8 *x2apic_msrpm; /* [c] the same for vCPUs whose x2APIC is the hardware's; or NULL */
 	u8 *iopm; /* [c] all ones */
+	u64 *physical_ids; /* [a] AVIC: by APIC ID, each written by its vCPU's CPU; or NULL */
+	u32 *logical_ids; /* [a] AVIC: written under logical_lock; or NULL */
+	struct lock logical_lock; /* innermost */
 };
 
 /* NMIs without hardware support for virtual ones: where the guest is between NMI and IRET. */
@@ -47,6 +55,8 @@ struct svm_vcpu {
 	bool is_stepping; /* [o] RFLAGS.TF is ours: an NMI waits for that IRET */
 	u64 dr6_before; /* [o] */
 	u64 dr[4]; /* [o] DR0 to DR3 while not loaded */
+	u64 physical_id; /* [o] what physical_ids has to say, IsRunning on erratum CPUs included */
+	u32 logical_seen; /* [o] what of LDR and DFR logical_ids was made from */
 };
 
 static inline struct svm_vcpu *svm_vcpu(struct vcpu *v)
@@ -73,6 +83,19 @@ void svm_exit_decode(struct vcpu *v);
 
 /* Serve a nested page fault on the spot, if the exit is one and can be. On the full tables. */
 enum npf svm_npf_serve(struct vcpu *v);
+
+/* MSR_EXIT_* of `msr` in one map; others than its three ranges always exit. */
+void svm_msrpm_set(u8 *map, u32 msr, u32 exits);
+
+/* What of AVIC this CPU can use; says so in the log. From svm_probe(). */
+void svm_apic_probe(void);
+
+/* The addresses that AVIC needs, into the VMCB. */
+void svm_apic_fields_write(struct vcpu *v);
+
+/* Exits 401h and 402h, for exit.c. */
+void svm_apic_ipi_decode(struct vcpu *v, struct exit *x);
+void svm_apic_access_decode(struct vcpu *v, struct exit *x);
 
 /* From exit.c: the guest is about to execute IRET in an NMI handler. */
 void svm_nmi_iret(struct vcpu *v);

@@ -56,6 +56,8 @@
 #define VINTR_IGN_TPR BIT(20)
 #define VINTR_MASKING BIT(24)
 #define VINTR_NMI_ENABLE BIT(26)
+#define VINTR_X2AVIC BIT(30) /* needs VINTR_AVIC */
+#define VINTR_AVIC BIT(31) /* VINTR_IRQ and its companions count for nothing then */
 
 #define INT_SHADOW BIT(0)
 #define NESTED_NP_ENABLE BIT(0)
@@ -70,6 +72,12 @@
 #define IOIO_IN BIT(0)
 #define IOIO_STRING BIT(2)
 #define IOIO_REP BIT(3)
+
+/* EXITINFO1 and 2 of exits 401h and 402h: APM "AVIC_INCOMPLETE_IPI", "AVIC_NOACCEL". */
+#define AVIC_IPI_ID_SHIFT 32 /* info 2; info 1 is ICR, its high half in bits 63:32 */
+#define AVIC_ACCESS_OFFSET MASK(11, 4) /* info 1 */
+#define AVIC_ACCESS_WRITE BIT(32) /* info 1 */
+#define AVIC_EOI_VECTOR MASK(7, 0) /* info 2 */
 
 /* EXITINFO1 of a CR intercept with decode assists: it was a MOV, the register is in bits 3:0. */
 #define CR_IS_MOV BIT(63)
@@ -113,26 +121,30 @@ struct vmcb {
 	u64 nrip;
 	u8 insn_count;
 	u8 insn[15];
-	u8 reserved3[0x400 - 0xe0];
+	u64 avic_backing_page;
+	u64 reserved3;
+	u64 avic_logical_table;
+	u64 avic_physical_table; /* with the highest valid index in bits 11:0 */
+	u8 reserved4[0x400 - 0x100];
 
 	struct vmcb_seg es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr;
-	u8 reserved4[43];
+	u8 reserved5[43];
 	u8 cpl;
-	u32 reserved5;
+	u32 reserved6;
 	u64 efer;
-	u8 reserved6[112];
+	u8 reserved7[112];
 	u64 cr4, cr3, cr0, dr7, dr6, rflags, rip;
-	u8 reserved7[88];
+	u8 reserved8[88];
 	u64 rsp;
-	u8 reserved8[24];
+	u8 reserved9[24];
 	u64 rax;
 	u64 star, lstar, cstar, sfmask, kernel_gs_base;
 	u64 sysenter_cs, sysenter_esp, sysenter_eip;
 	u64 cr2;
-	u8 reserved9[32];
+	u8 reserved10[32];
 	u64 pat;
 	u64 debugctl;
-	u8 reserved10[0x1000 - 0x678];
+	u8 reserved11[0x1000 - 0x678];
 };
 
 #define VMCB_AT(field, offset) _Static_assert(offsetof(struct vmcb, field) == (offset), #field)
@@ -141,9 +153,13 @@ VMCB_AT(tsc_offset, 0x50);
 VMCB_AT(vintr, 0x60);
 VMCB_AT(exit_code, 0x70);
 VMCB_AT(nested_ctl, 0x90);
+VMCB_AT(avic_bar, 0x98);
 VMCB_AT(event_inj, 0xa8);
 VMCB_AT(clean, 0xc0);
 VMCB_AT(insn, 0xd1);
+VMCB_AT(avic_backing_page, 0xe0);
+VMCB_AT(avic_logical_table, 0xf0);
+VMCB_AT(avic_physical_table, 0xf8);
 VMCB_AT(es, 0x400);
 VMCB_AT(tr, 0x490);
 VMCB_AT(cpl, 0x4cb);

@@ -274,6 +274,15 @@ static void lvt_write(struct vcpu *v, u32 offset, u32 value)
 		reg_set(regs, offset, value);
 }
 
+/* LDR or DFR; hardware that sends by itself has a table of them. */
+static void logical_write(struct vcpu *v, u32 offset, u32 value)
+{
+	value = offset == APIC_LDR ? value & 0xff000000u : value | DFR_FIXED;
+	reg_set(v->lapic.regs, offset, value);
+	if (v->vm->lapic_path >= LAPIC_APICV)
+		vcpu_request(v, REQ_APIC);
+}
+
 /* Write a register of the table that both interfaces have, or that only xAPIC has. */
 static void reg_write(struct vcpu *v, u32 offset, u32 value)
 {
@@ -286,12 +295,12 @@ static void reg_write(struct vcpu *v, u32 offset, u32 value)
 	case APIC_EOI:
 		lapic_eoi(v);
 		return;
-	case APIC_LDR:
 	case APIC_ICR2:
 		reg_set(regs, offset, value & 0xff000000u);
 		return;
+	case APIC_LDR:
 	case APIC_DFR:
-		reg_set(regs, offset, value | DFR_FIXED);
+		logical_write(v, offset, value);
 		return;
 	case APIC_SVR:
 		svr_write(v, value);
@@ -390,7 +399,15 @@ static void x2apic_icr_write(struct vcpu *v, u64 value)
 {
 	reg_set(v->lapic.regs, APIC_ICR, (u32)value);
 	reg_set(v->lapic.regs, APIC_X2_ICR_HIGH, (u32)(value >> 32));
+	/* Where x2AVIC keeps it. */
+	reg_set(v->lapic.regs, APIC_ICR2, (u32)(value >> 32));
 	lapic_ipi_send(v, (u32)value, (u32)(value >> 32), false);
+}
+
+/* The local APIC ID register; guests cannot change it. */
+static u32 id_register(const struct vcpu *v)
+{
+	return lapic_is_x2apic(v) ? lapic_id(v) : lapic_id(v) << ICR_DEST_SHIFT;
 }
 
 void lapic_written(struct vcpu *v, u32 offset)
@@ -404,6 +421,10 @@ void lapic_written(struct vcpu *v, u32 offset)
 		lapic_ipi_send(v, APIC_ICR_SELF | (u8)value, 0, false);
 	else if (offset / LAPIC_SLOT_BYTES < LAPIC_NR_SLOTS && mmio_access(v, offset) & LAPIC_W)
 		reg_write(v, offset, value);
+	else if (offset == APIC_ID)
+		reg_set(regs, APIC_ID, id_register(v));
+	else if (offset == APIC_RRD)
+		reg_set(regs, APIC_RRD, 0);
 }
 
 enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
@@ -427,18 +448,17 @@ enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
 	return ERR_NONE;
 }
 
-/* ID and LDR as the mode has them. SDM "Logical Destination Mode in x2APIC Mode". */
+/* LDR as the mode has it, and ID. SDM "Logical Destination Mode in x2APIC Mode". */
 static void identity_set(struct vcpu *v)
 {
 	u32 *regs = v->lapic.regs;
 	u32 id = lapic_id(v);
 
+	reg_set(regs, APIC_ID, id_register(v));
 	if (lapic_is_x2apic(v)) {
-		reg_set(regs, APIC_ID, id);
 		reg_set(regs, APIC_LDR, (id >> 4) << 16 | 1u << (id & 0xf));
 		reg_set(regs, APIC_X2_ICR_HIGH, 0);
-	} else {
-		reg_set(regs, APIC_ID, id << ICR_DEST_SHIFT);
+		reg_set(regs, APIC_ICR2, 0);
 	}
 }
 
@@ -455,6 +475,8 @@ static void regs_clear(struct vcpu *v)
 	for (u32 i = 0; i < ARRAY_SIZE(v->lapic.held); i++)
 		atomic_store_u32(&v->lapic.held[i], 0);
 	atomic_store_u32(&v->lapic.esr_pending, 0);
+	v->lapic.timer_mode = 0;
+	v->lapic.timer_divide = 0;
 	reg_set(regs, APIC_VERSION, VERSION_VALUE);
 	reg_set(regs, APIC_DFR, DFR_RESET);
 	reg_set(regs, APIC_SVR, SVR_RESET);

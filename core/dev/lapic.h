@@ -57,6 +57,9 @@ struct lapic {
 	u32 held[8]; /* [a] level interrupts on hardware paths, until lapic_hw_update() */
 	u32 eoi_exits[8]; /* [o] vectors whose EOI must exit */
 	u8 view; /* [o] enum lapic_view in force */
+	bool is_paused; /* [o] lapic_hw_pause() */
+	u32 timer_mode; /* [o] in force; hardware may let the guest write to the register page */
+	u32 timer_divide; /* [o] likewise */
 	u32 esr_pending; /* [a] errors since the guest's last write to ESR */
 	struct timer timer; /* fires on the vCPU's CPU; hot->tsc_deadline, or: */
 	u64 timer_deadline_tsc; /* [o] host TSC of the next expiry in the count modes; 0: stopped */

@@ -72,6 +72,8 @@ static enum lapic_view view_wanted(struct vcpu *v)
 
 	if (v->vm->lapic_path < LAPIC_APICV || atomic_load_u64(&v->vm->lapic_inhibits))
 		return LAPIC_VIEW_OFF;
+	if (v->lapic.is_paused)
+		return LAPIC_VIEW_OFF;
 	if (!(base & APIC_BASE_EN) || ALIGN_DOWN(base, PAGE_SIZE) != LAPIC_BASE_RESET)
 		return LAPIC_VIEW_OFF;
 	if (!(base & APIC_BASE_EXTD))
@@ -141,6 +143,20 @@ void lapic_hw_update(struct vcpu *v)
 	v->lapic.view = (u8)view;
 	if (view != LAPIC_VIEW_OFF)
 		atomic_xchg_u32(&v->hot->apic_live, 1);
+}
+
+void lapic_hw_pause(struct vcpu *v, bool is_on)
+{
+	v->lapic.is_paused = is_on;
+	lapic_hw_update(v);
+	/* Inhibited meanwhile: IRR is software's from now on, which has looked away until here. */
+	if (!is_on && !v->hot->apic_live)
+		vcpu_request(v, REQ_EVENT);
+}
+
+bool lapic_hw_delivers(const struct vcpu *v)
+{
+	return v->hot->apic_live || v->lapic.is_paused;
 }
 
 void lapic_hw_eoi(struct vcpu *v, u8 vector)

@@ -66,6 +66,16 @@ void lapic_hw_update(struct vcpu *v);
  */
 bool lapic_hw_map(struct vcpu *v, gpa_t gpa);
 
+/*
+ * Software has to wait for an interrupt window, which the hardware cannot tell while it delivers:
+ * have it look away, and come back when the window is no longer wanted. Meanwhile the interrupts of
+ * the local APIC stay in IRR. From event_deliver() on.
+ */
+void lapic_hw_pause(struct vcpu *v, bool is_on);
+
+/* Does the hardware deliver IRR, if not now then after a pause? The vCPU's CPU. */
+bool lapic_hw_delivers(const struct vcpu *v);
+
 /* The hardware has ended `vector`, of a kind whose end the I/O APIC wants to hear of. */
 void lapic_hw_eoi(struct vcpu *v, u8 vector);
 

@@ -14,13 +14,13 @@ _Static_assert(NS_PER_TICK * LAPIC_TIMER_HZ == 1000000000u, "a tick is whole nan
 
 static u32 timer_mode(const struct vcpu *v)
 {
-	return reg_get(v->lapic.regs, APIC_LVT_TIMER) & LVT_TIMER_MODE;
+	return v->lapic.timer_mode;
 }
 
 /* Divide configuration: bits 3, 1 and 0 are the power of two minus one, but 7 is "by 1". */
 static unsigned divide_shift(const struct vcpu *v)
 {
-	u32 tdcr = reg_get(v->lapic.regs, APIC_TIMER_DIVIDE);
+	u32 tdcr = v->lapic.timer_divide;
 
 	return (((tdcr & 8) >> 1 | (tdcr & 3)) + 1) & 7;
 }
@@ -120,9 +120,11 @@ void lapic_timer_init(struct vcpu *v)
 
 void lapic_timer_count_write(struct vcpu *v, u32 count)
 {
-	/* Neither TSC-deadline mode nor the reserved one counts. */
-	if (timer_mode(v) > APIC_LVT_PERIODIC)
+	/* Neither TSC-deadline mode nor the reserved one counts; hardware may have stored it. */
+	if (timer_mode(v) > APIC_LVT_PERIODIC) {
+		reg_set(v->lapic.regs, APIC_TIMER_INITIAL, 0);
 		return;
+	}
 	lapic_timer_stop(v);
 	reg_set(v->lapic.regs, APIC_TIMER_INITIAL, count);
 	if (!count)
@@ -161,6 +163,7 @@ void lapic_timer_divide_write(struct vcpu *v, u32 value)
 {
 	u32 count = lapic_timer_count_read(v);
 
+	v->lapic.timer_divide = value & 0xb;
 	reg_set(v->lapic.regs, APIC_TIMER_DIVIDE, value & 0xb);
 	/* The count goes on from where it is, at the new rate. */
 	if (v->lapic.timer_deadline_tsc)
@@ -178,6 +181,7 @@ void lapic_timer_lvt_write(struct vcpu *v, u32 value)
 		reg_set(v->lapic.regs, APIC_TIMER_INITIAL, 0);
 	}
 	reg_set(v->lapic.regs, APIC_LVT_TIMER, value);
+	v->lapic.timer_mode = new;
 }
 
 u64 lapic_deadline_get(struct vcpu *v)
