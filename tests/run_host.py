@@ -3,7 +3,8 @@
 """Build and run the host tests, two at a time, and sum up.
 
 Each tests/host/test_*.c is one cmocka program. Its LINK lines name the project's sources that it
-tests, its LIBS lines further libraries. Everything runs under ASan and UBSan."""
+tests, its LIBS lines further libraries, its FLAGS lines compiler flags that come first. Everything
+runs under ASan and UBSan."""
 import concurrent.futures
 import os
 import re
@@ -23,8 +24,8 @@ def words(text, key):
 def run(source):
     text = source.read_text()
     binary = OUT / source.stem
-    link = ["gcc", *FLAGS, str(source), *words(text, "LINK"), "-o", str(binary), "-lcmocka",
-            *words(text, "LIBS")]
+    link = ["gcc", *words(text, "FLAGS"), *FLAGS, str(source), *words(text, "LINK"),
+            "-o", str(binary), "-lcmocka", *words(text, "LIBS")]
     log = OUT / (source.stem + ".log")
     with open(log, "w") as out:
         if subprocess.run(link, stdout=out, stderr=subprocess.STDOUT).returncode:
