@@ -15,10 +15,9 @@ sys.path[:0] = [os.path.join(HERE, "e2e"), os.path.join(HERE, "../scripts")]
 import errors  # noqa: E402
 import guests  # noqa: E402
 import linux  # noqa: E402
-import waysout  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
-TESTS = linux.TESTS + guests.TESTS + waysout.TESTS + errors.TESTS
+TESTS = linux.TESTS + guests.TESTS + errors.TESTS
 
 
 def tail(name):

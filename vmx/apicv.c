@@ -200,11 +200,21 @@ static void threshold_write(struct vcpu *v)
 		vmwrite32(VMCS_TPR_THRESHOLD, threshold);
 }
 
+/*
+ * The entry gives way as long as ON is set, so whatever has been posted must be in IRR by now. Where
+ * software delivers, it has looked at all that is in IRR and is not to find more there.
+ */
 void vmx_apic_enter(struct vcpu *v)
 {
-	if (v->vm->lapic_path == LAPIC_TPR_SHADOW)
+	struct vcpu_hot *hot = v->hot;
+
+	if (v->vm->lapic_path == LAPIC_TPR_SHADOW) {
 		threshold_write(v);
-	else if (v->hot->apic_live)
+		return;
+	}
+	if (hot->apic_live || !(hot->apic_base & APIC_BASE_EN))
+		vmx_apic_sync(v);
+	if (hot->apic_live)
 		status_write(lapic_highest_irr(v), vmread16(VMCS_GUEST_INTR_STATUS) >> 8);
 }
 
