@@ -253,6 +253,8 @@ static void svr_write(struct vcpu *v, u32 value)
 	u32 *regs = v->lapic.regs;
 
 	reg_set(regs, APIC_SVR, value & lapic_rules[APIC_SVR / LAPIC_SLOT_BYTES].x2_writable);
+	if (v->vm->lapic_path >= LAPIC_APICV)
+		vcpu_request(v, REQ_APIC);
 	if (value & APIC_SVR_ENABLE)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(lvt_offsets); i++)
