@@ -122,7 +122,7 @@ WRAPS_inject := testdev_read testdev_write vmx_enter svm_enter
 # A request is made behind the last look at the requests.
 EDIT_inject := /kick.pml: test/{n;s/$$/; pushq %rdi; call inject_window; popq %rdi/}
 VARIANT_fine := mark
-WRAPS_fine := testdev_read irq_dispatch vmx_run svm_run svm_enter
+WRAPS_fine := testdev_read irq_dispatch vmx_run vmx_enter svm_run svm_enter
 EDIT_fine :=
 # C code sets and clears the mark.
 VARIANT_coarse := mark

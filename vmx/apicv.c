@@ -204,8 +204,8 @@ static void threshold_write(struct vcpu *v)
 }
 
 /*
- * The entry gives way as long as ON is set, so whatever has been posted must be in IRR by now. Where
- * software delivers, it has looked at all that is in IRR and is not to find more there.
+ * The entry gives way as long as ON is set, so whatever has been posted must be in IRR by now.
+ * Where software delivers, it has looked at all that is in IRR and is not to find more there.
  */
 void vmx_apic_enter(struct vcpu *v)
 {

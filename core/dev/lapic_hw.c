@@ -117,7 +117,8 @@ static bool page_is_allowed(void *vm)
 
 bool lapic_hw_map(struct vcpu *v, gpa_t gpa)
 {
-	if (!has_page((enum lapic_view)v->lapic.view) || ALIGN_DOWN(gpa.v, PAGE_SIZE) != LAPIC_BASE_RESET)
+	if (!has_page((enum lapic_view)v->lapic.view) ||
+	    ALIGN_DOWN(gpa.v, PAGE_SIZE) != LAPIC_BASE_RESET)
 		return false;
 	return npt_map_page(v->vm, (gpa_t){ LAPIC_BASE_RESET }, va_to_pa(v->vm->apic_page),
 			    page_is_allowed) == ERR_NONE;

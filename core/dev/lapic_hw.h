@@ -62,7 +62,8 @@ void lapic_hw_inhibit(struct vm *vm, u64 reason, bool is_on);
 
 /*
  * Bring the hardware in line with the APIC's mode and the inhibitions, and take over the level
- * interrupts that senders have left in lapic.held. When REQ_APIC was set, and after a reset. The vCPU's CPU, loaded.
+ * interrupts that senders have left in lapic.held. When REQ_APIC was set, and after a reset. The
+ * vCPU's CPU, loaded.
  */
 void lapic_hw_update(struct vcpu *v);
 

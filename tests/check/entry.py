@@ -57,7 +57,7 @@ class Code:
         self.insns = [i for i in insns if i[1] in ("vmx_enter", "vmx_exit", "svm_enter")]
         self.index = {insn[0]: number for number, insn in enumerate(self.insns)}
         self.fixups = fixups
-        self.clears = [f"movb $0x0,{place}" for place in 
+        self.clears = [f"movb $0x0,{place}" for place in
                        ("(%rsp)", *(f"{hot['HOT_MODE']:#x}({r})" for r in ("%rdi", "%rax")))]
         self.mark = f"xchg %rax,{hot['HOT_MODE']:#x}(%rdi)"
         self.test = f"cmpl $0x0,{hot['HOT_REQUESTS']:#x}(%rdi)"

@@ -134,14 +134,14 @@ static void own_interrupts(const char *mode, u32 by_icr, u32 by_register)
 
 	nr_own = 0;
 	n = EXITS_OF(own_ipi(SELF | OWN_VECTOR));
-	check(n == by_icr && nr_own == 8, "%s: exits of a self-IPI by ICR, edge EOI: %u; %llu taken",
-	      mode, n, nr_own);
+	check(n == by_icr && nr_own == 8,
+	      "%s: exits of a self-IPI by ICR, edge EOI: %u; %llu taken", mode, n, nr_own);
 	if (!is_x2[0])
 		return;
 	nr_own = 0;
 	n = EXITS_OF(own_register());
-	check(n == by_register && nr_own == 8, "%s: exits of a self-IPI by register: %u; %llu taken",
-	      mode, n, nr_own);
+	check(n == by_register && nr_own == 8,
+	      "%s: exits of a self-IPI by register: %u; %llu taken", mode, n, nr_own);
 }
 
 static void levels(const char *mode, u32 want)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "arch/x86/page.h"
+#include "core/dev/lapic_hw.h"
 #include "core/npt.h"
 
 static int nr_pages;

@@ -88,7 +88,8 @@ enum vmx_entered __wrap_vmx_enter(struct vcpu_hot *hot)
 	inject_seen(hot, reason, error);
 	state_repair(kind);
 	/* The run loop has an answer of its own to the error of a second launch. */
-	if (kind == KIND_LAUNCHED || (entered == VMX_EXITED && !(reason & EXIT_REASON_ENTRY_FAILED)))
+	if (kind == KIND_LAUNCHED ||
+	    (entered == VMX_EXITED && !(reason & EXIT_REASON_ENTRY_FAILED)))
 		return entered;
 	return VMX_ABANDONED;
 }

@@ -12,6 +12,7 @@
 #include "arch/x86/trap.h"
 #include "core/vm.h"
 #include "svm/svm.h"
+#include "vmx/vmx.h"
 
 #define PORT_NOTIFIED 0x2090
 #define PORT_STRAY_NOTIFIED 0x2094
@@ -34,6 +35,7 @@ void __real_irq_dispatch(u8 vector);
 enum next __real_vmx_run(struct vcpu *v);
 enum next __real_svm_run(struct vcpu *v);
 bool __real_svm_enter(struct vcpu_hot *hot);
+enum vmx_entered __real_vmx_enter(struct vcpu_hot *hot);
 
 static u32 arrived(u8 vector)
 {
@@ -94,6 +96,19 @@ static void mark_clear(struct vcpu *v)
 #endif
 }
 
+/*
+ * One run may serve requests and enter again, and a kick counts for one entry: the next request
+ * has to bring another. In front of the entry code's look at the requests.
+ */
+static void kick_forget(struct vcpu_hot *hot)
+{
+#ifdef COARSE_MARK
+	atomic_and_u64(&hot->mode, ~MODE_KICKED);
+#else
+	(void)hot;
+#endif
+}
+
 /* VMX: the exit has acknowledged the interrupt that caused it. */
 void __wrap_irq_dispatch(u8 vector)
 {
@@ -112,6 +127,12 @@ enum next __wrap_vmx_run(struct vcpu *v)
 	return next;
 }
 
+enum vmx_entered __wrap_vmx_enter(struct vcpu_hot *hot)
+{
+	kick_forget(hot);
+	return __real_vmx_enter(hot);
+}
+
 /* Interrupts are held back from here to the exit; the one that causes it is taken behind it. */
 bool __wrap_svm_enter(struct vcpu_hot *hot)
 {
@@ -119,6 +140,7 @@ bool __wrap_svm_enter(struct vcpu_hot *hot)
 
 	runs[index].kicks_at_entry = runs[index].cpu->irqs[IRQ_KICK];
 	hot->vmcb->exit_code = 0;
+	kick_forget(hot);
 	return __real_svm_enter(hot);
 }
 
