@@ -30,7 +30,7 @@ CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/
 BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
 	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
-.PHONY: all guests image run run-svm run-vmx test test-long check bench setup emulators guest clean help
+.PHONY: all variants guests image run run-svm run-vmx test test-long check bench setup emulators guest clean help
 all: build/BOOTX64.EFI
 
 help:
@@ -101,15 +101,65 @@ build/lamina.elf: $(CORE_O) arch/x86/link.ld build/newlib/libc.a
 build/core.elf: build/lamina.elf
 	$(Q)objcopy --strip-debug $< $@
 
+# The loader $@ out of the objects $(1), by way of the shared library $(2).
+define efi_make
+$(Q)ld -shared -Bsymbolic -nostdlib -znocombreloc -z noexecstack --build-id=none \
+	-T /usr/lib/elf_x86_64_efi.lds /usr/lib/crt0-efi-x86_64.o $(1) \
+	-o $(2) -L/usr/lib -lefi -lgnuefi $(LIBGCC)
+$(Q)test -z "$$(nm -D -u $(2))"
+$(Q)objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela \
+	-j '.rel.*' -j '.rela.*' -j .reloc --target=efi-app-x86_64 --subsystem=10 $(2) $@
+endef
+
 build/BOOTX64.EFI: $(BOOT_O)
 	$(call say,EFI,$@)
-	$(Q)ld -shared -Bsymbolic -nostdlib -znocombreloc -z noexecstack --build-id=none \
-		-T /usr/lib/elf_x86_64_efi.lds /usr/lib/crt0-efi-x86_64.o $(BOOT_O) \
-		-o build/loader.so -L/usr/lib -lefi -lgnuefi $(LIBGCC)
-	$(Q)test -z "$$(nm -D -u build/loader.so)"
-	$(Q)objcopy -j .text -j .sdata -j .data -j .rodata -j .dynamic -j .dynsym -j .rel -j .rela \
-		-j '.rel.*' -j '.rela.*' -j .reloc --target=efi-app-x86_64 --subsystem=10 \
-		build/loader.so $@
+	$(call efi_make,$(BOOT_O),build/loader.so)
+
+# Variants of the core, for tests: the linker puts functions of tests/variant in front of others, and
+# the entry code is edited at the labels that name its steps. The objects are the same otherwise.
+VARIANT_inject := inject inject_vmx inject_svm
+WRAPS_inject := testdev_read testdev_write vmx_enter svm_enter
+# A request is made behind the last look at the requests.
+EDIT_inject := /kick.pml: test/{n;s/$$/; pushq %rdi; call inject_window; popq %rdi/}
+VARIANT_fine := mark
+WRAPS_fine := testdev_read irq_dispatch vmx_run vmx_enter svm_run svm_enter
+EDIT_fine :=
+# C code sets and clears the mark.
+VARIANT_coarse := mark
+WRAPS_coarse := $(WRAPS_fine)
+EDIT_coarse := s/\(xchgq\|movb\) .*kick.pml: \(XCHG\|first store\|abandon\).*//
+FLAGS_coarse := -DCOARSE_MARK
+VARIANTS := inject fine coarse
+
+define variant_rules
+build/$(1)/%.o: tests/variant/%.c $(GENERATED)
+	$$(call say,CC,$$< ($(1)))
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)gcc $(CORE_FLAGS) $(FLAGS_$(1)) -Wno-missing-prototypes -MMD -MP -c $$< -o $$@
+
+build/$(1)/%/enter.S.o: %/enter.S Makefile $(GENERATED)
+	$$(Q)mkdir -p $$(@D)
+	$$(Q)sed '$$(EDIT_$(1))' $$< >$$(@D)/enter.S
+	$$(if $$(EDIT_$(1)),$$(Q)! cmp -s $$< $$(@D)/enter.S)
+	$$(Q)gcc $(CORE_FLAGS) -c $$(@D)/enter.S -o $$@
+
+build/$(1)/core.elf: $(CORE_O) $(VARIANT_$(1):%=build/$(1)/%.o) build/$(1)/vmx/enter.S.o \
+		build/$(1)/svm/enter.S.o arch/x86/link.ld
+	$$(call say,LD,$$@)
+	$$(Q)ld -nostdlib -static -T arch/x86/link.ld -z noexecstack -z max-page-size=4096 \
+		--build-id=none --gc-sections -S $(WRAPS_$(1):%=--wrap=%) -o $$@ \
+		$$(filter-out build/obj/%/enter.S.o,$$(filter %.o,$$^)) build/newlib/libc.a $(LIBGCC)
+
+build/$(1)/payload.o: boot/payload.S build/$(1)/core.elf
+	$$(Q)gcc -I. -DCORE_ELF='"build/$(1)/core.elf"' -c $$< -o $$@
+
+build/$(1)/BOOTX64.EFI: $(BOOT_O:build/obj/boot/payload.S.o=build/$(1)/payload.o)
+	$$(call say,EFI,$$@)
+	$$(call efi_make,$$^,build/$(1)/loader.so)
+endef
+$(foreach v,$(VARIANTS),$(eval $(call variant_rules,$(v))))
+
+variants: $(VARIANTS:%=build/%/BOOTX64.EFI)
 
 emulators: | setup
 	@scripts/setup-emulators build/emu
@@ -170,7 +220,7 @@ build/compile_commands.json: Makefile scripts/compile-commands $(CORE_C) $(BOOT_
 	$(Q)mkdir -p build
 	$(Q)scripts/compile-commands '$(CORE_FLAGS)' $(CORE_C) -- '$(BOOT_FLAGS)' $(BOOT_C) >$@
 
-TEST_NEEDS := guests setup build/gen/core/load/dsdt.h
+TEST_NEEDS := guests variants setup build/gen/core/load/dsdt.h
 
 test: $(TEST_NEEDS) $(GENERATED) image emulators
 	@python3 tests/run_all.py $(CHECKS) 'python3 tests/model/run_models.py' \
@@ -183,10 +233,10 @@ test-long: test
 		'python3 tests/run_e2e.py --long' \
 		'python3 tests/run_fuzz.py 300'
 
-bench: guests build/BOOTX64.EFI emulators
+bench: guests variants build/BOOTX64.EFI emulators
 	@python3 tests/bench/bench.py
 
 clean:
-	rm -rf build/obj build/gen build/host build/*.elf build/*.EFI build/*.so
+	rm -rf $(VARIANTS:%=build/%) build/obj build/gen build/host build/*.elf build/*.EFI build/*.so
 
--include $(CORE_O:.o=.d) $(BOOT_O:.o=.d)
+-include $(CORE_O:.o=.d) $(BOOT_O:.o=.d) $(wildcard $(VARIANTS:%=build/%/*.d))

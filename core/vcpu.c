@@ -248,6 +248,8 @@ static void sipi_serve(struct vcpu *v, u8 vector)
 	if (v->state != VCPU_WAIT_SIPI)
 		return;
 	event_nmi_merge(v);
+	/* What was sent before the INIT may have arrived behind it. */
+	lapic_reset(v, true);
 	hv_seg_get(v, SEG_CS, &cs);
 	cs.sel = (u16)(vector << SIPI_CS_SHIFT);
 	cs.base = (u64)cs.sel << 4;

@@ -21,7 +21,8 @@ svm_enter:
 	pushq %r13
 	pushq %r14
 	pushq %r15
-	movq %rsp, HOT_HOST_RSP(%rdi)
+	/* RSP is all that the way out has: GS is still the guest's then. */
+	pushq %rdi
 	movq HOT_VMCB(%rdi), %rbx
 	movq HOT_GPRS+8*0(%rdi), %rcx
 	movq %rcx, VMCB_RAX(%rbx)
@@ -35,7 +36,6 @@ svm_enter:
 	cmpl $0, HOT_REQUESTS(%rdi) /* kick.pml: test */
 	jne 1f
 	movq HOT_VMCB_PA(%rdi), %rax
-	leaq HOT_MODE(%rdi), %rsp
 	movq HOT_GPRS+8*1(%rdi), %rcx
 	movq HOT_GPRS+8*2(%rdi), %rdx
 	movq HOT_GPRS+8*3(%rdi), %rbx
@@ -50,33 +50,32 @@ svm_enter:
 	movq HOT_GPRS+8*14(%rdi), %r14
 	movq HOT_GPRS+8*15(%rdi), %r15
 	movq HOT_GPRS+8*7(%rdi), %rdi
-	vmrun %rax /* kick.pml: entry */
+3:	vmrun %rax /* kick.pml: entry */
 	/* The first store of every way out, refused entries included: not in the guest. */
-	movb $0, (%rsp) /* kick.pml: first store */
-	pushq %r15
-	pushq %r14
-	pushq %r13
-	pushq %r12
-	pushq %r11
-	pushq %r10
-	pushq %r9
-	pushq %r8
-	pushq %rdi
-	pushq %rsi
-	pushq %rbp
-	pushq $0 /* RSP is in the VMCB */
-	pushq %rbx
-	pushq %rdx
-	pushq %rcx
-	leaq -(8 + HOT_GPRS)(%rsp), %rdi
-	movq HOT_HOST_RSP(%rdi), %rsp
-	movq HOT_VMCB(%rdi), %rbx
+	movq (%rsp), %rax
+	movb $0, HOT_MODE(%rax) /* kick.pml: first store */
+	movq %rcx, HOT_GPRS+8*1(%rax)
+	movq %rdx, HOT_GPRS+8*2(%rax)
+	movq %rbx, HOT_GPRS+8*3(%rax)
+	movq %rbp, HOT_GPRS+8*5(%rax) /* RSP is in the VMCB */
+	movq %rsi, HOT_GPRS+8*6(%rax)
+	movq %rdi, HOT_GPRS+8*7(%rax)
+	movq %r8, HOT_GPRS+8*8(%rax)
+	movq %r9, HOT_GPRS+8*9(%rax)
+	movq %r10, HOT_GPRS+8*10(%rax)
+	movq %r11, HOT_GPRS+8*11(%rax)
+	movq %r12, HOT_GPRS+8*12(%rax)
+	movq %r13, HOT_GPRS+8*13(%rax)
+	movq %r14, HOT_GPRS+8*14(%rax)
+	movq %r15, HOT_GPRS+8*15(%rax)
+	movq HOT_VMCB(%rax), %rbx
 	movq VMCB_RAX(%rbx), %rcx
-	movq %rcx, HOT_GPRS+8*0(%rdi)
+	movq %rcx, HOT_GPRS+8*0(%rax)
 	/* Nothing of the guest stays in a register. */
-	xorl %ecx, %ecx
+4:	xorl %ecx, %ecx
 	xorl %edx, %edx
 	xorl %esi, %esi
+	xorl %edi, %edi
 	xorl %r8d, %r8d
 	xorl %r9d, %r9d
 	xorl %r10d, %r10d
@@ -85,11 +84,25 @@ svm_enter:
 	jmp 2f
 1:	movb $0, HOT_MODE(%rdi) /* kick.pml: abandon */
 	movl $1, %eax
-2:	popq %r15
+2:	popq %rcx /* the vCPU */
+	popq %r15
 	popq %r14
 	popq %r13
 	popq %r12
 	popq %rbp
 	popq %rbx
 	ret
+	/*
+	 * VMRUN itself has faulted: a way out like the others, as if the CPU had refused the state.
+	 * GIF is still 0; the fault's frame was on the host's stack.
+	 */
+5:	movq (%rsp), %rax
+	movb $0, HOT_MODE(%rax) /* kick.pml: first store */
+	movq HOT_VMCB(%rax), %rax
+	movq $SVM_EXIT_INVALID, VMCB_EXIT_CODE(%rax)
+	jmp 4b
 	.size svm_enter, . - svm_enter
+
+	.section .ex_table, "a"
+	.balign 4
+	.long 3b - ., 5b - .

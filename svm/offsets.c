@@ -12,4 +12,6 @@ void offsets(void);
 void offsets(void)
 {
 	OFFSET(VMCB_RAX, vmcb, rax);
+	OFFSET(VMCB_EXIT_CODE, vmcb, exit_code);
+	__asm__ volatile("\n.ascii \"->SVM_EXIT_INVALID %c0\"" : : "i"(-1));
 }

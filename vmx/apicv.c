@@ -132,6 +132,8 @@ static void eoi_exits_write(const struct lapic *l)
 static u32 proc2_of(enum lapic_view view)
 {
 	switch (view) {
+	case LAPIC_VIEW_TRAPPED:
+		return (u32)PROC2_APIC_ACCESS;
 	case LAPIC_VIEW_XAPIC:
 		return (u32)(PROC2_APICV_BOTH | PROC2_APIC_ACCESS);
 	case LAPIC_VIEW_X2APIC:
@@ -144,12 +146,13 @@ static u32 proc2_of(enum lapic_view view)
 void vmx_apic_update(struct vcpu *v, enum lapic_view view)
 {
 	const struct vmx_vm *vmx = v->vm->vendor;
-	bool has_shadow = view != LAPIC_VIEW_OFF || v->vm->lapic_path == LAPIC_TPR_SHADOW;
+	bool is_live = lapic_view_is_live(view);
+	bool has_shadow = is_live || v->vm->lapic_path == LAPIC_TPR_SHADOW;
 	u32 proc = vmread32(VMCS_PROC_CONTROLS);
 
 	proc &= ~(u32)(PROC_TPR_SHADOW | PROC_CR8 | PROC_TERTIARY);
 	proc |= (u32)(has_shadow ? PROC_TPR_SHADOW : PROC_CR8);
-	if (view != LAPIC_VIEW_OFF && vmx_caps.has_ipiv) {
+	if (is_live && vmx_caps.has_ipiv) {
 		proc |= PROC_TERTIARY;
 		vmwrite64(VMCS_PROC3_CONTROLS, PROC3_IPIV);
 	}
@@ -159,7 +162,7 @@ void vmx_apic_update(struct vcpu *v, enum lapic_view view)
 	vmwrite32(VMCS_PROC2_CONTROLS,
 		  (vmread32(VMCS_PROC2_CONTROLS) & ~(u32)PROC2_APICV_ALL) | proc2_of(view));
 	vmwrite32(VMCS_PIN_CONTROLS,
-		  vmx_caps.pin | (view == LAPIC_VIEW_OFF ? 0 : (u32)PIN_POSTED));
+		  vmx_caps.pin | (is_live ? (u32)PIN_POSTED : 0));
 	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(view == LAPIC_VIEW_X2APIC ? vmx->x2apic_bitmap
 								      : vmx->msr_bitmap)
 					   .v);
@@ -217,15 +220,22 @@ static void threshold_write(struct vcpu *v)
 		vmwrite32(VMCS_TPR_THRESHOLD, threshold);
 }
 
+/*
+ * The entry gives way as long as ON is set, so whatever has been posted must be in IRR by now.
+ * Where software delivers, it has looked at all that is in IRR and is not to find more there.
+ */
 void vmx_apic_enter(struct vcpu *v)
 {
+	struct vcpu_hot *hot = v->hot;
+
 	if (v->vm->lapic_path == LAPIC_TPR_SHADOW) {
 		threshold_write(v);
-	} else if (v->hot->apic_live) {
-		/* Entry does not pass ON, and perhaps nobody else has taken PIR over. */
-		vmx_apic_sync(v);
-		status_write(lapic_highest_irr(v), vmread16(VMCS_GUEST_INTR_STATUS) >> 8);
+		return;
 	}
+	if (hot->apic_live || !(hot->apic_base & APIC_BASE_EN))
+		vmx_apic_sync(v);
+	if (hot->apic_live)
+		status_write(lapic_highest_irr(v), vmread16(VMCS_GUEST_INTR_STATUS) >> 8);
 }
 
 /* Where notifications go and as which vector; ON stays as it is. */

@@ -253,6 +253,8 @@ static void svr_write(struct vcpu *v, u32 value)
 	u32 *regs = v->lapic.regs;
 
 	reg_set(regs, APIC_SVR, value & lapic_rules[APIC_SVR / LAPIC_SLOT_BYTES].x2_writable);
+	if (v->vm->lapic_path >= LAPIC_APICV)
+		vcpu_request(v, REQ_APIC);
 	if (value & APIC_SVR_ENABLE)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(lvt_offsets); i++)
@@ -512,6 +514,16 @@ static const u8 mode_successors[] = {
 	[MODE_X2APIC] = 1u << MODE_OFF | 1u << MODE_X2APIC,
 };
 
+static void mode_enter(struct vcpu *v, u32 mode)
+{
+	if (mode == MODE_X2APIC) {
+		identity_set(v);
+	} else {
+		lapic_timer_stop(v);
+		regs_clear(v);
+	}
+}
+
 enum err lapic_base_write(struct vcpu *v, u64 value)
 {
 	u64 old = v->hot->apic_base;
@@ -521,15 +533,14 @@ enum err lapic_base_write(struct vcpu *v, u64 value)
 	if ((value & ~valid) || !(mode_successors[APIC_MODE(old)] & BIT(APIC_MODE(value))))
 		return ERR_INVAL;
 	atomic_store_u64(&v->hot->apic_base, value);
-	if (APIC_MODE(value) == APIC_MODE(old))
+	if (value == old)
 		return ERR_NONE;
-	if (APIC_MODE(value) == MODE_X2APIC) {
-		identity_set(v);
-	} else {
-		lapic_timer_stop(v);
-		regs_clear(v);
-	}
-	/* Whether the PIC reaches this CPU may have changed, and what the hardware can do. */
+	if (APIC_MODE(value) != APIC_MODE(old))
+		mode_enter(v, APIC_MODE(value));
+	/*
+	 * The page may have moved, whether the PIC reaches this CPU may have changed, and with it
+	 * what the hardware can do.
+	 */
 	vcpu_request(v, REQ_EVENT | REQ_APIC);
 	return ERR_NONE;
 }

@@ -76,20 +76,33 @@ static enum lapic_view view_wanted(struct vcpu *v)
 		return LAPIC_VIEW_OFF;
 	if (!(base & APIC_BASE_EN) || ALIGN_DOWN(base, PAGE_SIZE) != LAPIC_BASE_RESET)
 		return LAPIC_VIEW_OFF;
+	/*
+	 * The hardware would take what a CPU sends to itself even then. Other vCPUs' hardware goes
+	 * on meanwhile, though this one may never be enabled.
+	 */
+	if (!(reg_get(v->lapic.regs, APIC_SVR) & APIC_SVR_ENABLE))
+		return v->vm->lapic_path == LAPIC_APICV && !(base & APIC_BASE_EXTD)
+			       ? LAPIC_VIEW_TRAPPED
+			       : LAPIC_VIEW_OFF;
 	if (!(base & APIC_BASE_EXTD))
 		return LAPIC_VIEW_XAPIC;
 	return v->vm->lapic_path == LAPIC_AVIC ? LAPIC_VIEW_OFF : LAPIC_VIEW_X2APIC;
 }
 
+static bool has_page(enum lapic_view view)
+{
+	return view == LAPIC_VIEW_XAPIC || view == LAPIC_VIEW_TRAPPED;
+}
+
 /*
  * The page stands there only while every vCPU's hardware takes accesses to it: to any other vCPU it
- * would look like memory. Count first, then unmap: lapic_hw_page_map() looks at the count under the
+ * would look like memory. Count first, then unmap: lapic_hw_map() looks at the count under the
  * lock that the unmapping takes.
  */
 static void page_follow(struct vcpu *v, enum lapic_view view)
 {
-	bool had = v->lapic.view == LAPIC_VIEW_XAPIC;
-	bool has = view == LAPIC_VIEW_XAPIC;
+	bool had = has_page((enum lapic_view)v->lapic.view);
+	bool has = has_page(view);
 
 	if (had && !has) {
 		atomic_add_u32(&v->vm->nr_apic_views, 1);
@@ -108,7 +121,8 @@ static bool page_is_allowed(void *vm)
 
 bool lapic_hw_map(struct vcpu *v, gpa_t gpa)
 {
-	if (v->lapic.view != LAPIC_VIEW_XAPIC || ALIGN_DOWN(gpa.v, PAGE_SIZE) != LAPIC_BASE_RESET)
+	if (!has_page((enum lapic_view)v->lapic.view) ||
+	    ALIGN_DOWN(gpa.v, PAGE_SIZE) != LAPIC_BASE_RESET)
 		return false;
 	return npt_map_page(v->vm, (gpa_t){ LAPIC_BASE_RESET }, va_to_pa(v->vm->apic_page),
 			    page_is_allowed) == ERR_NONE;
@@ -135,13 +149,13 @@ void lapic_hw_update(struct vcpu *v)
 	if (v->vm->lapic_path == LAPIC_SOFTWARE)
 		return;
 	/* avic.pml: live falls first, with a full barrier; IRR is looked at later. */
-	if (view == LAPIC_VIEW_OFF)
+	if (!lapic_view_is_live(view))
 		atomic_xchg_u32(&v->hot->apic_live, 0);
 	held_take(&v->lapic);
 	page_follow(v, view);
 	hv_apic_update(v, view);
 	v->lapic.view = (u8)view;
-	if (view != LAPIC_VIEW_OFF)
+	if (lapic_view_is_live(view))
 		atomic_xchg_u32(&v->hot->apic_live, 1);
 }
 

@@ -35,9 +35,16 @@ enum lapic_path {
 /* What the hardware is to make of the APIC from the next entry on. */
 enum lapic_view {
 	LAPIC_VIEW_OFF, /* software only: no APIC, moved, inhibited, or a path without delivery */
+	LAPIC_VIEW_TRAPPED, /* software only, but the page may stand at LAPIC_BASE_RESET */
 	LAPIC_VIEW_XAPIC, /* the page at LAPIC_BASE_RESET */
 	LAPIC_VIEW_X2APIC, /* the MSRs */
 };
+
+/* Does the hardware deliver interrupts? */
+static inline bool lapic_view_is_live(enum lapic_view view)
+{
+	return view >= LAPIC_VIEW_XAPIC;
+}
 
 /* Reasons that turn the hardware off for a whole VM, one bit each in vm->lapic_inhibits. */
 #define LAPIC_INHIBIT_BASE BIT(0) /* a vCPU has moved its xAPIC page */
@@ -55,8 +62,8 @@ void lapic_hw_inhibit(struct vm *vm, u64 reason, bool is_on);
 
 /*
  * Bring the hardware in line with the APIC's mode and the inhibitions, and take over the level
- * interrupts that senders have left in lapic.held. When REQ_APIC was set, after a reset, and after
- * a write to IA32_APIC_BASE. The vCPU's CPU, loaded.
+ * interrupts that senders have left in lapic.held. When REQ_APIC was set, and after a reset. The
+ * vCPU's CPU, loaded.
  */
 void lapic_hw_update(struct vcpu *v);
 

@@ -5,6 +5,7 @@
 
 #include "arch/x86/atomic.h"
 #include "arch/x86/page.h"
+#include "core/dev/lapic_hw.h"
 #include "core/irq.h"
 #include "core/lib/bits.h"
 #include "core/load/layout.h"
@@ -15,6 +16,8 @@
 #define PORT_UNMAP 0xe4
 #define PORT_EXIT 0xf4
 #define PORT_LINES 0x2000
+#define PORT_EXITS 0x2020
+#define PORT_INHIBIT 0x2040
 #define PORT_SHUTDOWN 0x8900
 
 _Static_assert(TESTDEV_MEM_PAGES * PAGE_SIZE == GPA_TESTDEV_MEM_BYTES, "memory of the test device");
@@ -57,6 +60,8 @@ void testdev_reset(struct vm *vm)
 
 	t->nr_matched = 0;
 	t->scratch = 0;
+	if (t->is_present)
+		lapic_hw_inhibit(vm, LAPIC_INHIBIT_TEST, false);
 	for (unsigned i = 0; t->is_present && i < TESTDEV_MEM_PAGES; i++)
 		memset(t->mem[i], 0, PAGE_SIZE);
 }
@@ -97,13 +102,31 @@ static void shutdown_write(struct vm *vm, u8 byte)
 	vm_stop(vm, VM_END_POWEROFF);
 }
 
+/* Counted by the vCPU's own CPU while others read. */
+static u32 exits_read(const struct vm *vm, u32 index)
+{
+	u64 sum = 0;
+
+	if (index >= vm->nr_vcpus)
+		return ~0u;
+	for (u32 kind = 0; kind < NR_EXIT_KINDS; kind++)
+		sum += atomic_load_relaxed_u64(&vm->vcpu[index]->hot->exit_counts[kind]);
+	return (u32)sum;
+}
+
 u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 {
 	const struct testdev *t = &vm->testdev;
 	unsigned shift = 8 * (port & 3u);
 	unsigned width = scratch_width(port, width_bytes);
 
-	if (!t->is_present || port < PORT_SCRATCH || port >= PORT_UNMAP)
+	if (!t->is_present)
+		return ~0u;
+	if (port >= PORT_EXITS && port < PORT_INHIBIT)
+		return exits_read(vm, (port - PORT_EXITS) / 4);
+	if (port == PORT_INHIBIT)
+		return !!(atomic_load_u64(&vm->lapic_inhibits) & LAPIC_INHIBIT_TEST);
+	if (port < PORT_SCRATCH || port >= PORT_UNMAP)
 		return ~0u;
 	return (u32)~MASK(width * 8 - 1, 0) | (u32)(t->scratch >> shift & MASK(width * 8 - 1, 0));
 }
@@ -120,6 +143,8 @@ void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 		shutdown_write(vm, (u8)value);
 	else if (port >= PORT_LINES && port < PORT_LINES + IOAPIC_NR_PINS)
 		irq_line_set(vm, port - PORT_LINES, value);
+	else if (port == PORT_INHIBIT)
+		lapic_hw_inhibit(vm, LAPIC_INHIBIT_TEST, value);
 	else if (port >= PORT_SCRATCH && port < PORT_UNMAP)
 		scratch_write(&vm->testdev, port, width_bytes, value);
 }

@@ -8,6 +8,9 @@
  *   0xe0 to 0xe3    a 32-bit scratch register, any width
  *   0xe4            a 32-bit guest-physical address: its page is dropped from the nested tables
  *   0x2000 + n      bit 0 to 7 not all 0: raise line n (0 to 23), all 0: lower it
+ *   0x2020 + 4 * n  the low 32 bits of how often vCPU n (0 to 7) has left the guest, all ones for
+ *                   one that is not there
+ *   0x2040          not 0: no local APIC by hardware in this VM, until 0 is written; reads as that
  *   0xff000000      64 KiB of memory that is emulated access by access
  *
  * Under vm->dev_lock.

@@ -43,13 +43,13 @@ class Skip(Exception):
     """The test cannot run here; the text says why."""
 
 
-def image_make(path, config, files):
+def image_make(path, config, files, loader=LOADER):
     """A disk image with the loader, `config` as lamina.toml and `files` {name: path}."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     toml = path + ".toml"
     with open(toml, "w", encoding="utf-8") as file:
         file.write(config)
-    pairs = {"EFI/BOOT/BOOTX64.EFI": LOADER, "lamina.toml": toml, **files}
+    pairs = {"EFI/BOOT/BOOTX64.EFI": loader, "lamina.toml": toml, **files}
     subprocess.run(["boot/image.sh", path] + [f"{k}={v}" for k, v in pairs.items()], check=True)
     return path
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "arch/x86/page.h"
+#include "core/dev/lapic_hw.h"
 #include "core/npt.h"
 
 static int nr_pages;
@@ -26,6 +27,16 @@ void page_free(void *page)
 {
 	nr_pages--;
 	free(page);
+}
+
+static u64 inhibit_reason;
+static bool is_inhibited;
+
+void lapic_hw_inhibit(struct vm *vm, u64 reason, bool is_on)
+{
+	assert_ptr_equal(vm, &fix_vm);
+	inhibit_reason = reason;
+	is_inhibited = is_on;
 }
 
 void npt_unmap_page(struct vm *vm, gpa_t gpa)
@@ -74,7 +85,7 @@ static int teardown(void **state __unused_arg)
 
 static void test_absent(void **state __unused_arg)
 {
-	static const u16 ports[] = { 0xe0, 0xe4, 0xf4, 0x200e, 0x8900 };
+	static const u16 ports[] = { 0xe0, 0xe4, 0xf4, 0x200e, 0x2020, 0x2040, 0x8900 };
 
 	assert_int_equal(nr_pages, 0);
 	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
@@ -143,6 +154,36 @@ static void test_lines(void **state __unused_arg)
 	out(0x2017, 1, 0x80);
 	assert_true(fix_line[23]);
 	out(0x2018, 1, 1); /* no such line: the fake would fail */
+}
+
+static void test_exits(void **state __unused_arg)
+{
+	static struct vcpu_hot hot = { .exit_counts = { [EXIT_INTR] = 3, [EXIT_IO] = 4 } };
+	static struct vcpu v = { .hot = &hot };
+
+	fix_vm.nr_vcpus = 1;
+	fix_vm.vcpu[0] = &v;
+	assert_int_equal(in(0x2020, 4), 7);
+	hot.exit_counts[NR_EXIT_KINDS - 1] = 0x100000000ull;
+	assert_int_equal(in(0x2020, 4), 7);
+	assert_int_equal(in(0x2024, 4), ~0u);
+	assert_int_equal(in(0x203c, 4), ~0u);
+	fix_vm.nr_vcpus = 0;
+}
+
+static void test_inhibit(void **state __unused_arg)
+{
+	out(0x2040, 1, 4);
+	assert_true(is_inhibited);
+	assert_int_equal(inhibit_reason, LAPIC_INHIBIT_TEST);
+	out(0x2040, 1, 0);
+	assert_false(is_inhibited);
+	assert_int_equal(in(0x2040, 4), 0);
+	fix_vm.lapic_inhibits = LAPIC_INHIBIT_TEST | LAPIC_INHIBIT_BASE;
+	assert_int_equal(in(0x2040, 4), 1);
+	fix_vm.lapic_inhibits = LAPIC_INHIBIT_BASE;
+	assert_int_equal(in(0x2040, 4), 0);
+	fix_vm.lapic_inhibits = 0;
 }
 
 static void test_memory(void **state __unused_arg)
@@ -217,6 +258,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_scratch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unmap, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_exits, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_inhibit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, setup_without, teardown),
 		cmocka_unit_test(test_port_rows_are_disjoint),

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Entries that SVM refuses: APM volume 2, "Canonicalization and Consistency Checks". */
+#include <string.h>
+
+#include "arch/x86/regs.h"
+#include "svm/svm.h"
+#include "tests/variant/inject.h"
+
+enum kind {
+	KIND_NONE,
+	KIND_ASID,
+	KIND_EFER,
+	KIND_INTERCEPT,
+	KIND_CR0,
+	KIND_ADDRESS, /* VMRUN faults instead */
+};
+
+#define UNALIGNED 8u
+
+static struct vmcb before;
+
+bool __real_svm_enter(struct vcpu_hot *hot);
+bool __wrap_svm_enter(struct vcpu_hot *hot);
+
+static void state_break(struct vcpu_hot *hot, u32 kind)
+{
+	struct vmcb *vmcb = hot->vmcb;
+
+	memcpy(&before, vmcb, sizeof(before));
+	vmcb->clean = 0;
+	if (kind == KIND_ASID)
+		vmcb->asid = 0;
+	else if (kind == KIND_EFER)
+		vmcb->efer &= ~EFER_SVME;
+	else if (kind == KIND_INTERCEPT)
+		vmcb->intercept4 &= ~(u32)INTERCEPT4_VMRUN;
+	else if (kind == KIND_CR0)
+		vmcb->cr0 = (vmcb->cr0 & ~CR0_CD) | CR0_NW;
+	else if (kind == KIND_ADDRESS)
+		hot->vmcb_pa += UNALIGNED;
+	vmcb->exit_code = 0;
+}
+
+/* A CPU that does not check has run the guest: only what was broken is put right then. */
+static void state_repair(struct vcpu_hot *hot, u32 kind)
+{
+	struct vmcb *vmcb = hot->vmcb;
+
+	if (kind == KIND_ADDRESS)
+		hot->vmcb_pa -= UNALIGNED;
+	if (vmcb->exit_code == ~0ull) {
+		memcpy(vmcb, &before, sizeof(before));
+	} else {
+		vmcb->asid = before.asid;
+		vmcb->efer = before.efer;
+		vmcb->intercept4 = before.intercept4;
+		vmcb->cr0 = before.cr0;
+	}
+	vmcb->clean = 0;
+}
+
+bool __wrap_svm_enter(struct vcpu_hot *hot)
+{
+	u32 kind = inject_take(hot);
+	bool is_refused;
+
+	if (!kind)
+		return __real_svm_enter(hot);
+	state_break(hot, kind);
+	if (__real_svm_enter(hot))
+		return true;
+	is_refused = hot->vmcb->exit_code == ~0ull;
+	inject_seen(hot, (u32)hot->vmcb->exit_code, 0);
+	state_repair(hot, kind);
+	return is_refused;
+}
