@@ -64,10 +64,18 @@ static void pid_make(struct vcpu *v, u64 *entry)
 	*entry = va_to_pa(&v->hot->posted).v | PID_VALID;
 }
 
+/* SDM "Virtualizing MSR-Based APIC Accesses": without the rest of APICv the TPR only. */
+static bool has_x2apic_tpr(const struct vm *vm)
+{
+	return vm->lapic_path == LAPIC_TPR_SHADOW && (vmx_caps.proc2_may & PROC2_X2APIC);
+}
+
 enum err vmx_apic_vm_init(struct vm *vm)
 {
 	struct vmx_vm *vmx = vm->vendor;
 
+	if (has_x2apic_tpr(vm))
+		vmx_bitmap_set(vmx->x2apic_bitmap, LAPIC_MSR_FIRST + APIC_TPR / 16, 0);
 	if (vm->lapic_path != LAPIC_APICV)
 		return ERR_NONE;
 	x2apic_bitmap_make(vmx);
@@ -143,9 +151,18 @@ static u32 proc2_of(enum lapic_view view)
 	}
 }
 
-void vmx_apic_update(struct vcpu *v, enum lapic_view view)
+static void x2apic_write(struct vcpu *v, u32 proc2)
 {
 	const struct vmx_vm *vmx = v->vm->vendor;
+	const u8 *bitmap = proc2 & PROC2_X2APIC ? vmx->x2apic_bitmap : vmx->msr_bitmap;
+
+	proc2 |= vmread32(VMCS_PROC2_CONTROLS) & ~(u32)PROC2_APICV_ALL;
+	vmwrite32(VMCS_PROC2_CONTROLS, proc2);
+	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(bitmap).v);
+}
+
+void vmx_apic_update(struct vcpu *v, enum lapic_view view)
+{
 	bool is_live = lapic_view_is_live(view);
 	bool has_shadow = is_live || v->vm->lapic_path == LAPIC_TPR_SHADOW;
 	u32 proc = vmread32(VMCS_PROC_CONTROLS);
@@ -157,15 +174,12 @@ void vmx_apic_update(struct vcpu *v, enum lapic_view view)
 		vmwrite64(VMCS_PROC3_CONTROLS, PROC3_IPIV);
 	}
 	vmwrite32(VMCS_PROC_CONTROLS, proc);
+	if (has_x2apic_tpr(v->vm))
+		x2apic_write(v, v->hot->apic_base & APIC_BASE_EXTD ? (u32)PROC2_X2APIC : 0);
 	if (v->vm->lapic_path != LAPIC_APICV)
 		return;
-	vmwrite32(VMCS_PROC2_CONTROLS,
-		  (vmread32(VMCS_PROC2_CONTROLS) & ~(u32)PROC2_APICV_ALL) | proc2_of(view));
-	vmwrite32(VMCS_PIN_CONTROLS,
-		  vmx_caps.pin | (is_live ? (u32)PIN_POSTED : 0));
-	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(view == LAPIC_VIEW_X2APIC ? vmx->x2apic_bitmap
-								      : vmx->msr_bitmap)
-					   .v);
+	x2apic_write(v, proc2_of(view));
+	vmwrite32(VMCS_PIN_CONTROLS, vmx_caps.pin | (is_live ? (u32)PIN_POSTED : 0));
 	eoi_exits_write(&v->lapic);
 	status_write(lapic_highest_irr(v), lapic_highest_isr(v));
 }
