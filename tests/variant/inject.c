@@ -27,6 +27,15 @@ u32 inject_take(struct vcpu_hot *hot)
 	return taken;
 }
 
+bool inject_put_back(u32 untried)
+{
+	if (!is_in_window)
+		return false;
+	is_in_window = false;
+	kind = untried;
+	return true;
+}
+
 void inject_window(struct vcpu_hot *hot)
 {
 	if (!is_in_window)

@@ -26,6 +26,9 @@
 /* The kind asked for, once; 0 means to enter as usual. */
 u32 inject_take(struct vcpu_hot *hot);
 
+/* Was the entry given up before it was tried? Then `untried` is for the next one. */
+bool inject_put_back(u32 untried);
+
 /* The entry is back, nothing is repaired yet. */
 void inject_seen(struct vcpu_hot *hot, u32 reason, u32 error);
 

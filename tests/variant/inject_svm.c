@@ -42,13 +42,13 @@ static void state_break(struct vcpu_hot *hot, u32 kind)
 }
 
 /* A CPU that does not check has run the guest: only what was broken is put right then. */
-static void state_repair(struct vcpu_hot *hot, u32 kind)
+static void state_repair(struct vcpu_hot *hot, u32 kind, bool is_refused)
 {
 	struct vmcb *vmcb = hot->vmcb;
 
 	if (kind == KIND_ADDRESS)
 		hot->vmcb_pa -= UNALIGNED;
-	if (vmcb->exit_code == ~0ull) {
+	if (is_refused) {
 		memcpy(vmcb, &before, sizeof(before));
 	} else {
 		vmcb->asid = before.asid;
@@ -67,10 +67,12 @@ bool __wrap_svm_enter(struct vcpu_hot *hot)
 	if (!kind)
 		return __real_svm_enter(hot);
 	state_break(hot, kind);
-	if (__real_svm_enter(hot))
+	if (__real_svm_enter(hot) && inject_put_back(kind)) {
+		state_repair(hot, kind, true);
 		return true;
+	}
 	is_refused = hot->vmcb->exit_code == ~0ull;
 	inject_seen(hot, (u32)hot->vmcb->exit_code, 0);
-	state_repair(hot, kind);
+	state_repair(hot, kind, is_refused);
 	return is_refused;
 }

@@ -81,6 +81,10 @@ enum vmx_entered __wrap_vmx_enter(struct vcpu_hot *hot)
 		return __real_vmx_enter(hot);
 	state_break(hot, kind);
 	entered = __real_vmx_enter(hot);
+	if (entered == VMX_ABANDONED && inject_put_back(kind)) {
+		state_repair(kind);
+		return entered;
+	}
 	if (entered == VMX_EXITED)
 		reason = vmread32(VMCS_EXIT_REASON);
 	if (entered == VMX_FAILED || kind == KIND_NOT_LAUNCHED)
