@@ -193,6 +193,7 @@ static void queue_insert(struct sched_cpu *c, struct vcpu *v)
 static void queue_take(struct vcpu *v)
 {
 	list_remove(&v->sched.node);
+	v->sched.steal_tsc += clock_tsc() - v->sched.since_tsc;
 	atomic_store_u32(&v->sched.is_queued, 0);
 	atomic_store_u32(&v->sched.is_boosted, 0);
 }
@@ -300,24 +301,42 @@ static void slice_start(struct sched_cpu *c)
 		timer_arm(&c->slice, c->slice_end_tsc);
 }
 
+/* Whoever waits here need not, while a CPU is idle: one goes there. */
+static void queue_share(struct sched_cpu *c)
+{
+	struct list_node *node = list_first(&c->queue);
+	struct vcpu *v;
+
+	if (!atomic_load_u64(&hungry))
+		return;
+	while (node && vcpu_of_node(node)->sched.pin != SCHED_ANY_CPU)
+		node = list_next(&c->queue, node);
+	if (!node)
+		return;
+	v = vcpu_of_node(node);
+	queue_take(v);
+	if (!give_away(c, v))
+		queue_insert(c, v);
+}
+
 bool sched_wants_cpu(struct vcpu *v)
 {
 	struct sched_cpu *c = this_sched();
 	struct vcpu *first;
-	u64 margin;
+	bool is_over;
 
-	inbox_drain(c, true);
+	/* First, since those who arrive begin at the floor that this raises. */
 	charge(c, v);
+	inbox_drain(c, true);
+	queue_share(c);
 	first = queue_first(c);
 	if (!first)
 		return false;
-	if (!c->slice.is_armed)
-		slice_start(c);
-	margin = (s64)(clock_tsc() - c->slice_end_tsc) >= 0 ? 0 : margin_tsc;
+	is_over = (s64)(clock_tsc() - c->slice_end_tsc) >= 0;
 	if (atomic_load_u32(&first->sched.is_boosted) ||
-	    (s64)(v->sched.vruntime - first->sched.vruntime) > (s64)margin)
+	    (s64)(v->sched.vruntime - first->sched.vruntime) >= (is_over ? 0 : (s64)margin_tsc))
 		return true;
-	if (!margin)
+	if (is_over || !c->slice.is_armed)
 		slice_start(c);
 	return false;
 }
@@ -397,11 +416,8 @@ static void turn_end(struct sched_cpu *c, struct vcpu *v, enum turn end)
 
 static void turn(struct sched_cpu *c, struct vcpu *v)
 {
-	u64 now = clock_tsc();
-
 	queue_take(v);
-	v->sched.steal_tsc += now - v->sched.since_tsc;
-	v->sched.since_tsc = now;
+	v->sched.since_tsc = clock_tsc();
 	v->sched.switches++;
 	slice_start(c);
 	turn_end(c, v, vcpu_turn(v));

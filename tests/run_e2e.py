@@ -15,9 +15,11 @@ sys.path[:0] = [os.path.join(HERE, "e2e"), os.path.join(HERE, "../scripts")]
 import errors  # noqa: E402
 import guests  # noqa: E402
 import linux  # noqa: E402
+import share  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
-TESTS = linux.TESTS + guests.TESTS + errors.TESTS
+TESTS = linux.TESTS + share.TESTS + guests.TESTS + errors.TESTS
+LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS
 
 
 def tail(name):
@@ -49,9 +51,9 @@ def run(test):
 def main():
     os.makedirs("build/e2e", exist_ok=True)
     names = [argument for argument in sys.argv[1:] if argument != "--long"]
-    tests = guests.LONG_TESTS if "--long" in sys.argv else TESTS
+    tests = LONG_TESTS if "--long" in sys.argv else TESTS
     if names:
-        tests = [t for t in TESTS + guests.LONG_TESTS if t.__name__ in names]
+        tests = [t for t in TESTS + LONG_TESTS if t.__name__ in names]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         verdicts = list(pool.map(run, tests))
     counts = [verdicts.count(v) for v in ("ok", "FAIL", "skip")]

@@ -15,6 +15,7 @@ import emulator
 PATIENCE_SECONDS = float(os.environ.get("PATIENCE", "1")) * 180
 
 LOADER = "build/BOOTX64.EFI"
+FIFO_BYTES = 16
 
 
 class Failure(Exception):
@@ -111,9 +112,19 @@ class Session:
             self.machine.write(bytes([byte]))
             time.sleep(0.003)
 
+    def type(self, line):
+        """Type a line that is echoed, in pieces that fit into the FIFO of a serial port: the
+        first piece after a pause may find nobody who looks for more than one FIFO's time."""
+        start = self.position
+        for at in range(0, len(line), FIFO_BYTES):
+            self.send(line[at:at + FIFO_BYTES])
+            self.expect(re.escape(line[at:at + FIFO_BYTES]))
+        self.position = start
+        self.send("\n")
+
     def shell(self, command):
         """Run `command` in the guest's shell and return what it prints."""
-        self.send(command + "; echo END-OF-$((40+2))\n")
+        self.type(command + "; echo END-OF-$((40+2))")
         start = self.expect(r"END-OF-\$\(\(40\+2\)\)\n", never=SPOILT.pattern).end()
         end = self.expect(r"END-OF-42", never="Kernel panic").start()
         return self.text[start:end]
