@@ -5,6 +5,7 @@
 #include "arch/x86/regs.h"
 #include "core/hv.h"
 #include "core/irq.h"
+#include "core/lib/log.h"
 #include "core/vm.h"
 
 /*
@@ -51,6 +52,9 @@ static void event_queue(struct vcpu *v, const struct event *e)
 	enum exc_class second = exc_class(e);
 
 	if (first == CLASS_DOUBLE_FAULT && second != CLASS_BENIGN) {
+		log_info("%s: vCPU %u: triple fault at 0x%llx, by exception %u",
+			 v->vm->config->name, v->index,
+			 (unsigned long long)hv_reg_get(v, REG_RIP), e->vector);
 		vm_stop(v->vm, VM_END_RESET);
 		return;
 	}

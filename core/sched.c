@@ -223,7 +223,7 @@ static bool give_away(struct sched_cpu *c, struct vcpu *v)
 	if (this_cpu()->vcpu == v)
 		vcpu_unload(v);
 	/* Weighted time is comparable within one queue only. */
-	v->sched.vruntime += cpus[to].floor - c->floor;
+	v->sched.vruntime += atomic_load_relaxed_u64(&cpus[to].floor) - c->floor;
 	v->cpu = (u32)to;
 	sched_push(v);
 	return true;

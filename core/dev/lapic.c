@@ -415,8 +415,12 @@ static u32 id_register(const struct vcpu *v)
 void lapic_written(struct vcpu *v, u32 offset)
 {
 	u32 *regs = v->lapic.regs;
-	u32 value = reg_get(regs, offset);
+	u32 value;
 
+	/* A register is the first word of its slot; the rest of the page means nothing. */
+	if (offset % LAPIC_SLOT_BYTES)
+		return;
+	value = reg_get(regs, offset);
 	if (lapic_is_x2apic(v) && offset == APIC_ICR)
 		x2apic_icr_write(v, value | (u64)reg_get(regs, APIC_X2_ICR_HIGH) << 32);
 	else if (lapic_is_x2apic(v) && offset == APIC_SELF_IPI)

@@ -179,9 +179,9 @@ static void test_inhibit(void **state __unused_arg)
 	out(0x2040, 1, 0);
 	assert_false(is_inhibited);
 	assert_int_equal(in(0x2040, 4), 0);
-	fix_vm.lapic_inhibits = LAPIC_INHIBIT_TEST | LAPIC_INHIBIT_BASE;
+	fix_vm.lapic_inhibits = LAPIC_INHIBIT_TEST | BIT(63);
 	assert_int_equal(in(0x2040, 4), 1);
-	fix_vm.lapic_inhibits = LAPIC_INHIBIT_BASE;
+	fix_vm.lapic_inhibits = BIT(63);
 	assert_int_equal(in(0x2040, 4), 0);
 	fix_vm.lapic_inhibits = 0;
 }
