@@ -244,7 +244,7 @@ static void tpr_take(struct vcpu *v)
  * needs the host's FS, GS and TR: they come back only afterwards. With V_INTR_MASKING the host's
  * RFLAGS.IF = 1 at VMRUN is what lets a host interrupt end the guest's run.
  */
-ISO_TEXT NOINLINE static enum next guest_stay(struct vcpu_hot *hot, struct vmcb *vmcb)
+ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
 	u32 clean = hot->clean_bits;
 	enum next next = NEXT_AGAIN;

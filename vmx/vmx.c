@@ -257,8 +257,7 @@ void vmx_pause_exits(struct vcpu *v, bool is_on)
 #define FAST_EXITS_MAX 2000u
 
 /* Stay in the guest while its exits are handled on the spot, interrupts off. */
-ISO_TEXT NOINLINE static enum next guest_stay(struct vcpu_hot *hot, enum vmx_entered *entered,
-						u32 *reason)
+ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, enum vmx_entered *entered, u32 *reason)
 {
 	u32 left = FAST_EXITS_MAX;
 	enum next next;
