@@ -102,6 +102,7 @@ struct code64 {
  * tsc_offset    Apply hot->tsc_offset.
  * pause_exits   Exit (EXIT_PAUSE) when the guest spins with PAUSE, or do not.
  * tlb_flush     Drop this vCPU's guest-physical and combined translations before next entry.
+ * stay_abort    Where run() goes on, with its stack, after a fault on the isolated tables.
  * dump          Log control structures, for reports.
  *
  * The local APIC's part, see core/dev/lapic_hw.h:
@@ -151,6 +152,7 @@ struct code64 {
 	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
 	X(void, pause_exits, (struct vcpu * v, bool is_on), (v, is_on))                            \
 	X(void, tlb_flush, (struct vcpu * v), (v))                                                 \
+	X(const u8 *, stay_abort, (void), ())                                                      \
 	X(void, dump, (struct vcpu * v), (v))                                                      \
 	X(u32, apic_paths, (void), ())                                                             \
 	X(enum err, apic_vm_init, (struct vm * vm), (vm))                                          \

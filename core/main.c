@@ -17,6 +17,7 @@
 #include "core/clock.h"
 #include "core/console.h"
 #include "core/hv.h"
+#include "core/isolation.h"
 #include "core/lib/log.h"
 #include "core/mon/monitor.h"
 #include "core/sched.h"
@@ -199,7 +200,9 @@ static enum err virt_result;
 
 static void virt_on(void *arg)
 {
-	*(enum err *)arg = hv_cpu_on();
+	enum err err = isolation_cpu_on();
+
+	*(enum err *)arg = err ? err : hv_cpu_on();
 }
 
 static void start_virt(void)

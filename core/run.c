@@ -11,6 +11,7 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
 #include "core/hv.h"
+#include "core/isolation.h"
 #include "core/kvm_pv.h"
 #include "core/msr.h"
 #include "core/sched.h"
@@ -76,6 +77,8 @@ static void vcpu_load(struct vcpu *v)
 	u32 cpu = cpu_index();
 
 	this_cpu()->vcpu = v;
+	if (isolation_show(v))
+		vm_kill(v->vm, NULL, "no memory for its isolated tables");
 	hv_vcpu_load(v);
 	/* What it has left in this CPU's translation caches is as old as its last stay here. */
 	if (v->last_cpu != cpu)

@@ -50,6 +50,8 @@ enum gpr {
 #define RUN_LOOP 1u /* loaded, or in a run queue or on its way there */
 #define RUN_PARKED 2u /* waits for a request or an interrupt */
 
+#define VMX_REASON_FAILED 0xffffffffu /* of hot->exit_reason: VMfail, no exit */
+
 /* Posted-interrupt descriptor. SDM "Posted-Interrupt Processing". */
 struct posted {
 	u32 pir[8]; /* [a] */
@@ -89,6 +91,8 @@ struct vcpu_hot {
 	u64 others_deadline_tsc; /* [o] VMX: first of this CPU's timers but that deadline */
 	int irq_vector; /* [o] deliverable after what the isolated code has just done, or IRQ_* */
 	u32 timer_shift; /* [c] VMX: the preemption timer counts TSC >> shift */
+	u32 exit_reason; /* [o] VMX: of the last exit, or VMX_REASON_FAILED */
+	u32 fast_left; /* [o] VMX: exits that may still be handled before timers are looked at */
 	u32 clean_bits; /* [c] SVM: what the VMCB's clean field may say */
 	bool has_fast_deadline; /* [c] run() keeps to tsc_deadline and others_deadline_tsc */
 	bool is_deadline_noted; /* [o] the timer queue has not heard of tsc_deadline yet */

@@ -3,18 +3,21 @@
  * Into a guest and out again: APM volume 2, "VMRUN Instruction". The counterpart of
  * vmx/enter.S, step for step.
  */
+#include "arch/x86/iso_doors.h"
 #include "gen/core/offsets.h"
 #include "gen/svm/offsets.h"
 
 	.section .iso.text, "ax"
 	.balign 64
-	.globl svm_enter
-	.type svm_enter, @function
+	.globl svm_stay
+	.type svm_stay, @function
 /*
- * bool svm_enter(struct vcpu_hot *hot): GIF is 0, RFLAGS.IF is 1, the guest's VMLOAD state is in
- * the CPU.
+ * enum next svm_stay(struct vcpu_hot *hot): interrupts are on. On the isolated tables from door to
+ * door, where GIF is 0, so nothing needs the host's FS, GS and TR: they come back only afterwards.
+ * With V_INTR_MASKING the host's RFLAGS.IF = 1 at VMRUN is what lets a host interrupt end the
+ * guest's run. RBX is the vCPU's hot page, RSI its VMCB.
  */
-svm_enter:
+svm_stay:
 	pushq %rbx
 	pushq %rbp
 	pushq %r12
@@ -23,33 +26,39 @@ svm_enter:
 	pushq %r15
 	/* RSP is all that the way out has: GS is still the guest's then. */
 	pushq %rdi
-	movq HOT_VMCB(%rdi), %rbx
-	movq HOT_GPRS+8*0(%rdi), %rcx
-	movq %rcx, VMCB_RAX(%rbx)
+	movq %rdi, %rbx
+	movq %rsp, HOT_HOST_RSP(%rbx)
+	clgi
+	ISO_ENTER
+	movq HOT_VMCB_PA(%rbx), %rax
+	vmload %rax
+	movq HOT_VMCB(%rbx), %rsi
 	/*
 	 * Mark, then look: XCHG is the full barrier between the two. vcpu_request() sets a request
 	 * and then reads the mark. The epoch in bytes 2 and 3 tells one entry from the next.
 	 */
-	incw HOT_ENTRY_WORD+2(%rdi)
-	movq HOT_ENTRY_WORD(%rdi), %rax
-	xchgq %rax, HOT_MODE(%rdi) /* kick.pml: XCHG */
-	cmpl $0, HOT_REQUESTS(%rdi) /* kick.pml: test */
-	jne 1f
-	movq HOT_VMCB_PA(%rdi), %rax
-	movq HOT_GPRS+8*1(%rdi), %rcx
-	movq HOT_GPRS+8*2(%rdi), %rdx
-	movq HOT_GPRS+8*3(%rdi), %rbx
-	movq HOT_GPRS+8*5(%rdi), %rbp
-	movq HOT_GPRS+8*6(%rdi), %rsi
-	movq HOT_GPRS+8*8(%rdi), %r8
-	movq HOT_GPRS+8*9(%rdi), %r9
-	movq HOT_GPRS+8*10(%rdi), %r10
-	movq HOT_GPRS+8*11(%rdi), %r11
-	movq HOT_GPRS+8*12(%rdi), %r12
-	movq HOT_GPRS+8*13(%rdi), %r13
-	movq HOT_GPRS+8*14(%rdi), %r14
-	movq HOT_GPRS+8*15(%rdi), %r15
-	movq HOT_GPRS+8*7(%rdi), %rdi
+1:	movq HOT_GPRS+8*0(%rbx), %rcx
+	movq %rcx, VMCB_RAX(%rsi)
+	incw HOT_ENTRY_WORD+2(%rbx)
+	movq HOT_ENTRY_WORD(%rbx), %rax
+	xchgq %rax, HOT_MODE(%rbx) /* kick.pml: XCHG */
+	cmpl $0, HOT_REQUESTS(%rbx) /* kick.pml: test */
+	jne 2f
+	movq HOT_VMCB_PA(%rbx), %rax
+	movq HOT_GPRS+8*1(%rbx), %rcx
+	movq HOT_GPRS+8*2(%rbx), %rdx
+	movq HOT_GPRS+8*5(%rbx), %rbp
+	movq HOT_GPRS+8*6(%rbx), %rsi
+	movq HOT_GPRS+8*7(%rbx), %rdi
+	movq HOT_GPRS+8*8(%rbx), %r8
+	movq HOT_GPRS+8*9(%rbx), %r9
+	movq HOT_GPRS+8*10(%rbx), %r10
+	movq HOT_GPRS+8*11(%rbx), %r11
+	movq HOT_GPRS+8*12(%rbx), %r12
+	movq HOT_GPRS+8*13(%rbx), %r13
+	movq HOT_GPRS+8*14(%rbx), %r14
+	movq HOT_GPRS+8*15(%rbx), %r15
+	movq HOT_GPRS+8*3(%rbx), %rbx
 3:	vmrun %rax /* kick.pml: entry */
 	/* The first store of every way out, refused entries included: not in the guest. */
 	movq (%rsp), %rax
@@ -68,23 +77,40 @@ svm_enter:
 	movq %r13, HOT_GPRS+8*13(%rax)
 	movq %r14, HOT_GPRS+8*14(%rax)
 	movq %r15, HOT_GPRS+8*15(%rax)
-	movq HOT_VMCB(%rax), %rbx
-	movq VMCB_RAX(%rbx), %rcx
-	movq %rcx, HOT_GPRS+8*0(%rax)
+	movq %rax, %rbx
+	movq HOT_VMCB(%rbx), %rsi
+	movq VMCB_RAX(%rsi), %rcx
+	movq %rcx, HOT_GPRS+8*0(%rbx)
 	/* Nothing of the guest stays in a register. */
-4:	xorl %ecx, %ecx
+	xorl %ecx, %ecx
 	xorl %edx, %edx
-	xorl %esi, %esi
-	xorl %edi, %edi
+	xorl %ebp, %ebp
 	xorl %r8d, %r8d
 	xorl %r9d, %r9d
 	xorl %r10d, %r10d
 	xorl %r11d, %r11d
-	xorl %eax, %eax
-	jmp 2f
-1:	movb $0, HOT_MODE(%rdi) /* kick.pml: abandon */
-	movl $1, %eax
-2:	popq %rcx /* the vCPU */
+	xorl %r12d, %r12d
+	xorl %r13d, %r13d
+	xorl %r14d, %r14d
+	xorl %r15d, %r15d
+4:	movq %rbx, %rdi
+	call svm_exit_fast
+	movq HOT_VMCB(%rbx), %rsi
+	testl %eax, %eax
+	jz 1b
+	movl %eax, %ebp
+	jmp 6f
+2:	movb $0, HOT_MODE(%rbx) /* kick.pml: abandon */
+	xorl %ebp, %ebp /* NEXT_AGAIN */
+6:	movq HOT_VMCB_PA(%rbx), %rax
+	vmsave %rax
+	movq HOT_HOST_VMCB_PA(%rbx), %rax
+	vmload %rax
+	ISO_LEAVE
+	/* A host interrupt or NMI that ended the run is taken here. */
+	stgi
+	movl %ebp, %eax
+	popq %rdi
 	popq %r15
 	popq %r14
 	popq %r13
@@ -96,12 +122,31 @@ svm_enter:
 	 * VMRUN itself has faulted: a way out like the others, as if the CPU had refused the state.
 	 * GIF is still 0; the fault's frame was on the host's stack.
 	 */
-5:	movq (%rsp), %rax
-	movb $0, HOT_MODE(%rax) /* kick.pml: first store */
-	movq HOT_VMCB(%rax), %rax
-	movq $SVM_EXIT_INVALID, VMCB_EXIT_CODE(%rax)
+5:	movq (%rsp), %rbx
+	movb $0, HOT_MODE(%rbx) /* kick.pml: first store */
+	movq HOT_VMCB(%rbx), %rsi
+	movq $SVM_EXIT_INVALID, VMCB_EXIT_CODE(%rsi)
+	xorl %eax, %eax
+	xorl %ecx, %ecx
+	xorl %edx, %edx
+	xorl %ebp, %ebp
+	xorl %r8d, %r8d
+	xorl %r9d, %r9d
+	xorl %r10d, %r10d
+	xorl %r11d, %r11d
+	xorl %r12d, %r12d
+	xorl %r13d, %r13d
+	xorl %r14d, %r14d
+	xorl %r15d, %r15d
 	jmp 4b
-	.size svm_enter, . - svm_enter
+	/* The handler of a fault in between has given up this vCPU: out, as it is. */
+	.globl svm_aborted
+svm_aborted:
+	movq (%rsp), %rbx
+	movb $0, HOT_MODE(%rbx)
+	movl $NEXT_KILL, %ebp
+	jmp 6b
+	.size svm_stay, . - svm_stay
 
 	.section .ex_table, "a"
 	.balign 4

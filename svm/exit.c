@@ -134,6 +134,9 @@ ISO_TEXT NOINLINE static enum next vmmcall_fast(struct vcpu_hot *hot, struct vmc
 /* Nothing but jumps: each of the others has a frame of its own, if it needs one. */
 ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
+	vmcb->tlb_control = TLB_KEEP;
+	vmcb->event_inj = 0;
+	vmcb->clean = hot->clean_bits;
 	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
 	if (unlikely(vmcb->rflags & RFLAGS_TF))
 		return NEXT_SLOW;

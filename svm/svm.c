@@ -186,6 +186,11 @@ void svm_vcpu_unload(struct vcpu *v)
 	debug_registers_swap(svm_vcpu(v), false);
 }
 
+const u8 *svm_stay_abort(void)
+{
+	return svm_aborted;
+}
+
 void svm_tsc_offset(struct vcpu *v)
 {
 	svm_vmcb(v)->tsc_offset = v->hot->tsc_offset;
@@ -239,40 +244,12 @@ static void tpr_take(struct vcpu *v)
 		lapic_cr8_set(v, tpr);
 }
 
-/*
- * Stay in the guest while its exits are handled on the spot. GIF is 0 all the while, so nothing
- * needs the host's FS, GS and TR: they come back only afterwards. With V_INTR_MASKING the host's
- * RFLAGS.IF = 1 at VMRUN is what lets a host interrupt end the guest's run.
- */
-ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, struct vmcb *vmcb)
-{
-	u32 clean = hot->clean_bits;
-	enum next next = NEXT_AGAIN;
-
-	while (!svm_enter(hot)) {
-		vmcb->tlb_control = TLB_KEEP;
-		vmcb->event_inj = 0;
-		vmcb->clean = clean;
-		next = svm_exit_fast(hot, vmcb);
-		if (next != NEXT_AGAIN)
-			break;
-	}
-	return next;
-}
-
 static enum next run_once(struct vcpu *v)
 {
-	struct vcpu_hot *hot = v->hot;
 	enum next next;
 
 	tpr_give(v);
-	clgi();
-	vmload(hot->vmcb_pa);
-	next = guest_stay(hot, svm_vmcb(v));
-	vmsave(hot->vmcb_pa);
-	vmload(hot->host_vmcb_pa);
-	/* A host interrupt or NMI that ended the run is taken here. */
-	stgi();
+	next = svm_stay(v->hot);
 	tpr_take(v);
 	return next;
 }

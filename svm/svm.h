@@ -70,10 +70,11 @@ static inline struct vmcb *svm_vmcb(struct vcpu *v)
 }
 
 /*
- * enter.S: one round trip into the guest, GIF clear. True if the guest was not entered because a
- * request was set.
+ * enter.S: into the guest, and stay there while its exits are handled on the spot. Interrupts on.
+ * NEXT_SLOW: the VMCB has an exit for the full code; NEXT_AGAIN: a request is set.
  */
-bool svm_enter(struct vcpu_hot *hot);
+enum next svm_stay(struct vcpu_hot *hot);
+extern const u8 svm_aborted[]; /* where a fault of ours on the isolated tables continues */
 
 /* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
 enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb);

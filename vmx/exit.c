@@ -135,8 +135,11 @@ VMCS_INLINE enum next cr_fast(struct vcpu_hot *hot)
 	return NEXT_AGAIN;
 }
 
-ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason)
+ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot)
 {
+	u32 reason = vmread32(VMCS_EXIT_REASON);
+
+	hot->exit_reason = reason;
 	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
 	if (reason == VMX_EXIT_CPUID) {
 		if (unlikely(is_single_stepped()))
@@ -331,8 +334,9 @@ enum npf vmx_npf_serve(struct vcpu *v)
 	return npf_serve(v);
 }
 
-void vmx_exit_decode(struct vcpu *v, u32 reason)
+void vmx_exit_decode(struct vcpu *v)
 {
+	u32 reason = v->hot->exit_reason;
 	struct exit *x = &v->hot->exit;
 
 	*x = (struct exit){ .raw = reason };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arch/x86/desc.h"
+#include "arch/x86/iso_cpu.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
@@ -158,7 +159,7 @@ static void host_state_write(struct vcpu *v)
 	vmwrite16(VMCS_HOST_GS_SEL, SEL_NULL);
 	vmwrite16(VMCS_HOST_TR_SEL, SEL_TSS);
 	vmwritenat(VMCS_HOST_CR0, read_cr0());
-	vmwritenat(VMCS_HOST_CR3, read_cr3());
+	vmwritenat(VMCS_HOST_CR3, iso_root_cr3());
 	vmwritenat(VMCS_HOST_CR4, read_cr4());
 	vmwritenat(VMCS_HOST_FS_BASE, 0);
 	vmwritenat(VMCS_HOST_GS_BASE, gs_base_read());
@@ -224,6 +225,11 @@ void vmx_vcpu_unload(struct vcpu *v)
 		panic("VMCLEAR failed");
 }
 
+const u8 *vmx_stay_abort(void)
+{
+	return vmx_aborted;
+}
+
 void vmx_tsc_offset(struct vcpu *v)
 {
 	vmwrite64(VMCS_TSC_OFFSET, v->hot->tsc_offset);
@@ -255,25 +261,6 @@ void vmx_pause_exits(struct vcpu *v, bool is_on)
  * outside the guest.
  */
 #define FAST_EXITS_MAX 2000u
-
-/* Stay in the guest while its exits are handled on the spot, interrupts off. */
-ISO_TEXT static enum next guest_stay(struct vcpu_hot *hot, enum vmx_entered *entered, u32 *reason)
-{
-	u32 left = FAST_EXITS_MAX;
-	enum next next;
-
-	do {
-		*entered = vmx_enter(hot);
-		if (*entered != VMX_EXITED)
-			return NEXT_AGAIN;
-		*reason = vmread32(VMCS_EXIT_REASON);
-		next = vmx_exit_fast(hot, *reason);
-	} while (next == NEXT_AGAIN && --left);
-	/* All done, and not in the guest: as if a request had been set. */
-	if (next == NEXT_AGAIN)
-		*entered = VMX_ABANDONED;
-	return next;
-}
 
 #define INSN_ERROR_NOT_CLEAR 4u
 
@@ -310,51 +297,54 @@ static void host_events(const struct exit *x)
 }
 
 /* In and out once, interrupts off. */
-static enum vmx_entered run_once(struct vcpu_hot *hot, u32 *reason)
+static enum next run_once(struct vcpu_hot *hot)
 {
-	enum vmx_entered entered;
+	enum next next;
 
 	if (hot->has_fast_deadline)
 		vmx_timer_write(hot);
 	do {
-		(void)guest_stay(hot, &entered, reason);
-	} while (unlikely(entered == VMX_FAILED) && is_relaunched(hot->vcpu));
-	return entered;
+		hot->fast_left = FAST_EXITS_MAX;
+		next = vmx_stay(hot);
+	} while (unlikely(next == NEXT_SLOW && hot->exit_reason == VMX_REASON_FAILED) &&
+		 is_relaunched(hot->vcpu));
+	return next;
 }
 
 /* What a run that ended with anything but a nested page fault was for. Turns interrupts on. */
-static enum next run_end(struct vcpu *v, enum vmx_entered entered, u32 reason)
+static enum next run_end(struct vcpu *v, enum next next)
 {
-	vmx_vcpu(v)->was_abandoned = entered != VMX_EXITED;
-	if (entered == VMX_EXITED) {
-		vmx_exit_decode(v, reason);
-		host_events(&v->hot->exit);
-	} else if (entered == VMX_FAILED) {
+	bool has_failed = next == NEXT_SLOW && v->hot->exit_reason == VMX_REASON_FAILED;
+
+	vmx_vcpu(v)->was_abandoned = next != NEXT_SLOW || has_failed;
+	if (has_failed) {
 		entry_failed(v);
+	} else if (next == NEXT_SLOW) {
+		vmx_exit_decode(v);
+		host_events(&v->hot->exit);
 	}
 	sti();
-	return entered == VMX_ABANDONED ? NEXT_AGAIN : NEXT_SLOW;
+	return next;
 }
 
 /* Until anything else than a nested page fault that can be served here ends the run. */
 static enum next guest_run(struct vcpu *v)
 {
-	enum vmx_entered entered;
+	enum next next;
 	enum npf npf;
-	u32 reason;
 
 	do {
 		cli();
-		entered = run_once(v->hot, &reason);
-		if (entered != VMX_EXITED || reason != VMX_EXIT_EPT_VIOLATION)
-			return run_end(v, entered, reason);
+		next = run_once(v->hot);
+		if (next != NEXT_SLOW || v->hot->exit_reason != VMX_EXIT_EPT_VIOLATION)
+			return run_end(v, next);
 		vmx_vcpu(v)->was_abandoned = false;
 		sti();
 		npf = vmx_npf_serve(v);
 	} while (npf == NPF_AGAIN);
 	if (npf == NPF_LEAVE)
 		return NEXT_AGAIN;
-	vmx_exit_decode(v, reason);
+	vmx_exit_decode(v);
 	return NEXT_SLOW;
 }
 

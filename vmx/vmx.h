@@ -122,18 +122,16 @@ static inline struct vmx_vcpu *vmx_vcpu(struct vcpu *v)
 	return v->vendor;
 }
 
-enum vmx_entered {
-	VMX_EXITED, /* the guest ran, or its state was refused: see the exit reason */
-	VMX_ABANDONED, /* a request was set */
-	VMX_FAILED, /* VMfail: see the VM-instruction error */
-};
-
-/* enter.S: one round trip into the guest, interrupts off. */
-enum vmx_entered vmx_enter(struct vcpu_hot *hot);
+/*
+ * enter.S: into the guest, and stay there while its exits are handled on the spot. Interrupts off.
+ * NEXT_SLOW: hot->exit_reason is for the full code; NEXT_AGAIN: a request is set, or fast_left is 0.
+ */
+enum next vmx_stay(struct vcpu_hot *hot);
 extern const u8 vmx_exit[]; /* where exits arrive */
+extern const u8 vmx_aborted[]; /* where a fault of ours on the isolated tables continues */
 
 /* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
-enum next vmx_exit_fast(struct vcpu_hot *hot, u32 reason);
+enum next vmx_exit_fast(struct vcpu_hot *hot);
 
 /*
  * Leave the guest at its TSC deadline or when another timer of this CPU is due, whichever is first;
@@ -153,7 +151,7 @@ VMCS_INLINE void vmx_timer_write(const struct vcpu_hot *hot)
 }
 
 /* Fill hot->exit from the VMCS. On the full tables. */
-void vmx_exit_decode(struct vcpu *v, u32 reason);
+void vmx_exit_decode(struct vcpu *v);
 
 /* Serve a nested page fault, the exit that has just been, if it can be. On the full tables. */
 enum npf vmx_npf_serve(struct vcpu *v);

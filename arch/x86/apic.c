@@ -25,6 +25,11 @@ bool apic_is_x2apic(void)
 	return !regs;
 }
 
+const void *apic_page(void)
+{
+	return (const void *)regs;
+}
+
 u32 apic_read(u32 reg)
 {
 	return regs ? mmio_read32(regs + reg) : (u32)rdmsr(MSR_X2APIC + reg / 16);

@@ -10,6 +10,9 @@
 #include "core/lib/err.h"
 #include "core/lib/types.h"
 
+/* Page of the registers of an xAPIC, NULL with x2APIC. Any CPU, after apic_init(). */
+const void *apic_page(void);
+
 /* Registers, by their offset in the memory page; the x2APIC MSR is 0x800 + offset / 16. */
 #define APIC_ID 0x020
 #define APIC_VERSION 0x030

@@ -14,7 +14,7 @@ extern char trap_stub_nmi[];
 extern char trap_stub_df[];
 extern char trap_stub_mc[];
 
-static struct idt_gate idt[256] __aligned(4096); /* [c] */
+static struct idt_gate idt[256] ISO_SHARED __aligned(4096); /* [c] */
 
 static void gate_set(unsigned vector, const char *stub, u8 ist)
 {

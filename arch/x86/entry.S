@@ -2,6 +2,7 @@
 /*
  * The first instructions of the core, and the stubs behind the IDT.
  */
+#include "arch/x86/iso_doors.h"
 #include "arch/x86/regs.h"
 #include "gen/arch/x86/offsets.h"
 
@@ -26,11 +27,14 @@ _start:
 	.size _start, . - _start
 
 /*
+ * The stubs and what stands between them and C are mapped on the isolated tables too; the C code is
+ * not, so CR3 changes on the way and is put back to exactly what it was (ISO-10).
+ *
  * 256 stubs, 16 bytes apart. The CPU has aligned the stack to 16 and pushed 5 words, with some
  * exceptions a sixth; the vector and 15 registers complete struct trap_frame, and RSP is aligned
  * again.
  */
-	.text
+	.section .iso.text, "ax"
 	.balign 16
 	.globl trap_stubs
 	.type trap_stubs, @function
@@ -91,35 +95,75 @@ trap_stubs:
 	.type trap_common, @function
 trap_common:
 	registers_push
-	movq %rsp, %rdi
+	movq %cr3, %rbx
+	movq iso_full_root(%rip), %rax
+	cmpq %rax, %rbx
+	je 1f
+	testq %rax, %rax
+	jnz trap_isolated
+1:	movq %rsp, %rdi
 	call trap_handle
 	registers_pop_iret
 	.size trap_common, . - trap_common
 
+	.macro gs_base_swap new, old
+	movl $MSR_GS_BASE, %ecx
+	rdmsr
+	movl %eax, \old\()d
+	shlq $32, %rdx
+	orq %rdx, \old
+	movq \new, %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	.endm
+
+	.macro gs_base_restore old
+	movl $MSR_GS_BASE, %ecx
+	movq \old, %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	.endm
+
+/* A fault on the isolated tables: GS may be the guest's, but they map struct percpu at ISO_SELF. */
+	.type trap_isolated, @function
+trap_isolated:
+	movabsq $ISO_SELF, %rax
+	movq (%rax), %r13
+	gs_base_swap %r13, %r12
+	movq %gs:PERCPU_FULL_CR3, %rax
+	movq %rax, %cr3
+	movq %rsp, %rdi
+	call iso_trap
+	movq %gs:PERCPU_ISO_CR3, %rax
+	movq %rax, %cr3
+	gs_base_restore %r12
+	registers_pop_iret
+	.size trap_isolated, . - trap_isolated
+
 /*
  * NMI, #DF and #MC can hit anywhere, so they trust no register and not GS: the word above the
- * frame, at the top of their own stack, is the address of this CPU's struct percpu. GS base is
- * restored.
+ * frame, at the top of their own stack, is the address of this CPU's struct percpu. GS base and
+ * CR3 are restored.
  */
 	.type trap_paranoid, @function
 trap_paranoid:
 	registers_push
-	movl $MSR_GS_BASE, %ecx
-	rdmsr
-	movl %eax, %ebx
-	shlq $32, %rdx
-	orq %rdx, %rbx
-	movq TRAP_FRAME_BYTES(%rsp), %rax
-	movq %rax, %rdx
-	shrq $32, %rdx
-	wrmsr
-	movq %rsp, %rdi
+	gs_base_swap TRAP_FRAME_BYTES(%rsp), %r12
+	movq %cr3, %rbx
+	movq iso_full_root(%rip), %r13
+	cmpq %r13, %rbx
+	je 1f
+	movq %gs:PERCPU_FULL_CR3, %rax
+	movq %rax, %cr3
+1:	movq %rsp, %rdi
 	call trap_handle
-	movl $MSR_GS_BASE, %ecx
-	movl %ebx, %eax
-	movq %rbx, %rdx
-	shrq $32, %rdx
-	wrmsr
+	cmpq %r13, %rbx
+	je 2f
+	movq %gs:PERCPU_ISO_CR3, %rax
+	movq %rax, %cr3
+2:	gs_base_restore %r12
 	registers_pop_iret
 	.size trap_paranoid, . - trap_paranoid
 

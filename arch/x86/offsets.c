@@ -18,5 +18,7 @@ void offsets(void)
 	DEFINE(BOOT_STACK_BYTES, STACK_BYTES);
 	OFFSET(PERCPU_SELF, percpu, self);
 	OFFSET(PERCPU_VCPU, percpu, vcpu);
+	OFFSET(PERCPU_ISO_CR3, percpu, iso_cr3);
+	OFFSET(PERCPU_FULL_CR3, percpu, full_cr3);
 	OFFSET(PERCPU_STACK_TOP, percpu, stack_top);
 }

@@ -14,6 +14,7 @@
 
 #define CPUS_MAX 64
 #define GDT_ENTRIES 5
+#define ISO_REASONS 64 /* at least core's enum exit_kind */
 
 /* Interrupt stacks in the TSS, numbered as in IDT gates. */
 #define IST_NMI 1
@@ -57,6 +58,11 @@ struct percpu {
 	u64 nmis; /* [o] */
 	u64 stray_kicks; /* [o] kicks that came too late; IRQ_POSTED in irqs[] always has */
 	u64 stray_irqs; /* [o] vectors that nobody handles */
+	u64 iso_cr3; /* [c] what the doors load: this CPU's isolated tables, see arch/x86/iso_cpu.h */
+	u64 full_cr3; /* [c] and the full ones */
+	u64 *iso_window; /* [c] the window's entries: isolated code may write them */
+	u64 iso_faults; /* [o] faults on the isolated tables */
+	u64 iso_left[ISO_REASONS]; /* [o] ways out of them, by what for */
 	u64 irqs[256]; /* [o] by vector */
 	u64 gdt[GDT_ENTRIES] __aligned(16); /* [c] */
 	struct tss tss __aligned(16); /* [c] */

@@ -15,6 +15,7 @@ extern char boot_stack_guard[];
 #define AREA_BYTES GiB(512) /* one PML4 entry */
 #define TABLES_LIMIT GiB(4) /* the root goes into a 32-bit CR3 first */
 
+u64 iso_full_root ISO_SHARED; /* [c] CR3 on the full tables, for entry.S; 0 until they are on */
 static struct pt host; /* [L:host] */
 static struct lock host_lock;
 static u64 mmio_next = MMIO_START; /* [L:host] */
@@ -91,6 +92,7 @@ enum err pt_host_init(const struct mem_range *ranges, u32 nr_ranges)
 		err = ram_map(ranges, nr_ranges);
 	if (err)
 		return err;
+	iso_full_root = pt_host_root().v;
 	pt_host_activate();
 	log_info("host page tables: %llu pages, W^X, NX%s%s%s%s%s",
 		 (unsigned long long)host.nr_tables, cpu_has_page1g() ? ", 1G pages" : "",

@@ -87,8 +87,7 @@ void nmi_handle(const struct trap_frame *frame)
 		fn(frame);
 }
 
-/* Continue at the fix-up of the faulting instruction, if it has one. */
-static bool fix_up(struct trap_frame *frame)
+bool trap_fix_up(struct trap_frame *frame)
 {
 	u64 count = ((u64)ex_table_end - (u64)ex_table_start) / sizeof(struct ex_entry);
 	u64 i;
@@ -110,6 +109,6 @@ void trap_handle(struct trap_frame *frame)
 		irq_dispatch((u8)frame->vector);
 	else if (frame->vector == EXC_NMI)
 		nmi_handle(frame);
-	else if (frame->vector == EXC_DF || frame->vector == EXC_MC || !fix_up(frame))
+	else if (frame->vector == EXC_DF || frame->vector == EXC_MC || !trap_fix_up(frame))
 		panic_trap(frame);
 }

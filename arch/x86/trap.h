@@ -37,6 +37,9 @@ void nmi_handler_set(void (*fn)(const struct trap_frame *frame));
 /* Handle an NMI of this CPU; `frame` is where it was, NULL after an exit of a guest for NMI. */
 void nmi_handle(const struct trap_frame *frame);
 
+/* Continue at the fix-up of the faulting instruction, if the exception table has one. */
+bool trap_fix_up(struct trap_frame *frame);
+
 /* From entry.S: any exception but NMI, and any interrupt. */
 void trap_handle(struct trap_frame *frame);
 

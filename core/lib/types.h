@@ -38,6 +38,7 @@ typedef int64_t s64;
 #define NOINLINE __attribute__((noinline))
 #define ISO_TEXT __attribute__((section(".iso.text")))
 #define ISO_RODATA __attribute__((section(".iso.rodata")))
+#define ISO_SHARED __attribute__((section(".iso.shared"))) /* isolated code may only read it */
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the code around VM entry must look like, as the linker left it: vmx_enter, vmx_exit and
-svm_enter. A part of image.py. An instruction is (address, function, text) in AT&T syntax.
+"""What the code around VM entry must look like, as the linker left it: vmx_stay, vmx_exit and
+svm_stay. A part of image.py. An instruction is (address, function, text) in AT&T syntax.
 
 FLG-2  the mark is an XCHG, then come the requests; nothing stores between the two. From the mark
        to the entry there is no call, no return, no jump but a conditional one, and interrupts
        stay as they are (FLG-3).
 FLG-4  STI is not right before VMRUN.
 FLG-5  on every way out the first store clears the mark, within three instructions.
-FLG-14 on every way out, nothing returns, calls or jumps through a register or memory before the
-       host's registers are back: RSP from its place, RBX, RBP and R12 to R15 from the stack, the
-       others overwritten, so that nothing of the guest is left in them either."""
+FLG-14 on every way out, nothing returns, calls or jumps through a register or memory before every
+       register is overwritten, so that nothing of the guest is left in any, and RSP is back from
+       its place; nothing returns before RBX, RBP and R12 to R15 have come from the stack."""
 import re
 from pathlib import Path
 
 SAVED = {"rbx", "rbp", "r12", "r13", "r14", "r15"}
 ALL = SAVED | {"rax", "rcx", "rdx", "rsi", "rdi", "rsp", "r8", "r9", "r10", "r11"}
-ENTRIES = {"vmx_enter": ("vmresume", "vmlaunch"), "svm_enter": ("vmrun",)}
+ENTRIES = {"vmx_stay": ("vmresume", "vmlaunch"), "svm_stay": ("vmrun",)}
 WITHIN = 3
 
 BRANCH = re.compile(r"^(?:bnd |notrack |rep[nz]* )*(ret|lret|iret|call|lcall|syscall|sysret|int\b|"
@@ -54,14 +54,14 @@ class Code:
     """The functions around the entry, and where their fix-ups lead."""
 
     def __init__(self, insns, hot, fixups):
-        self.insns = [i for i in insns if i[1] in ("vmx_enter", "vmx_exit", "svm_enter")]
+        self.insns = [i for i in insns if i[1] in ("vmx_stay", "vmx_exit", "svm_stay")]
         self.index = {insn[0]: number for number, insn in enumerate(self.insns)}
         self.fixups = fixups
         self.clears = [f"movb $0x0,{place}" for place in
-                       ("(%rsp)", *(f"{hot['HOT_MODE']:#x}({r})" for r in ("%rdi", "%rax")))]
-        self.mark = f"xchg %rax,{hot['HOT_MODE']:#x}(%rdi)"
-        self.test = f"cmpl $0x0,{hot['HOT_REQUESTS']:#x}(%rdi)"
-        self.back = f"mov {hot['HOT_HOST_RSP']:#x}(%rdi),%rsp"
+                       ("(%rsp)", *(f"{hot['HOT_MODE']:#x}({r})" for r in ("%rbx", "%rax")))]
+        self.mark = f"xchg %rax,{hot['HOT_MODE']:#x}(%rbx)"
+        self.test = f"cmpl $0x0,{hot['HOT_REQUESTS']:#x}(%rbx)"
+        self.back = f"mov {hot['HOT_HOST_RSP']:#x}(%rbx),%rsp"
 
     def find(self, function, text):
         return [number for number, insn in enumerate(self.insns)
@@ -113,14 +113,14 @@ def ways_out(code):
     """Yield (name, number of its first instruction, registers that must come back)."""
     for number in code.find("vmx_exit", ".*")[:1]:
         yield "VM exit", number, ALL
-    for number in code.find("vmx_enter", "vmlaunch"):
+    for number in code.find("vmx_stay", "vmlaunch"):
         yield "failed VMLAUNCH", number + 1, ALL - {"rsp"}
-    for number in code.find("svm_enter", "vmrun( .*)?"):
+    for number in code.find("svm_stay", "vmrun( .*)?"):
         yield "#VMEXIT", number + 1, ALL - {"rsp"}
     for function, names in ENTRIES.items():
         for number in code.between(function, names):
             if JUMP.match(code.text(number)):
-                yield f"{code.text(number - 1)} in {function}", code.target(number), SAVED
+                yield f"{code.text(number - 1)} in {function}", code.target(number), set()
     for number, (address, _, text) in enumerate(code.insns):
         if address in code.fixups:
             yield f"fault of {text}", code.index.get(code.fixups[address]), ALL - {"rsp"}
@@ -140,36 +140,39 @@ def first_store_errors(code, what, start):
 
 
 def comes_back(code, text):
-    """The register that has the host's value, or nothing of the guest's, from here on."""
+    """The register that has nothing of the guest's from here on."""
     name = destination(text)
-    if name in SAVED:
-        return name if text.startswith("pop") else ""
     return name if name != "rsp" or text == code.back else ""
 
 
 def branch_errors(code, what, start, needed):
-    """Follow each path until all that is needed is back."""
-    paths, seen = [(start, SAVED - SAVED)], set()
+    """Follow each path to its return, or to the next entry."""
+    paths, seen = [(start, frozenset(), frozenset())], set()
     while paths:
-        number, back = paths.pop()
+        state = paths.pop()
+        number, clean, popped = state
         if number is None or number >= len(code.insns):
             yield f"FLG-14: {what}: leaves the code before the host's registers are back"
             continue
-        if (number, frozenset(back)) in seen:
-            continue
-        seen.add((number, frozenset(back)))
         text = code.text(number)
+        if state in seen or text == code.mark:
+            continue
+        seen.add(state)
         if BRANCH.match(text):
-            lacks = ", ".join(sorted(needed - back))
-            yield f"FLG-14: {what}: {text} without the host's {lacks}"
-            continue
-        back = back | {comes_back(code, text)}
-        if back >= needed:
-            continue
+            is_call = re.match(r"call\s+[^*]", text)
+            lacks = (needed - clean) | (set() if is_call else SAVED - popped)
+            if lacks:
+                yield f"FLG-14: {what}: {text} without the host's {', '.join(sorted(lacks))}"
+                continue
+            if not is_call:
+                continue
+        clean |= {comes_back(code, text)}
+        if text.startswith("pop"):
+            popped |= {destination(text)}
         if JUMP.match(text):
-            paths.append((code.target(number), back))
+            paths.append((code.target(number), clean, popped))
         if not text.startswith("jmp"):
-            paths.append((number + 1, back))
+            paths.append((number + 1, clean, popped))
 
 
 def errors(insns, hot, fixups):
@@ -191,62 +194,73 @@ def errors(insns, hot, fixups):
 
 HOT = {"HOT_MODE": 0x80, "HOT_REQUESTS": 0x88, "HOT_HOST_RSP": 0xc8}
 POPS = "\n".join(f"pop %{name}" for name in sorted(SAVED)) + "\nret\n"
-ZEROS = "\n".join(f"xor %{n},%{n}" for n in "eax ecx edx esi r8d r9d r10d r11d".split()) + "\n"
+ZEROS = "\n".join(f"xor %{n},%{n}" for n in "eax ecx edx esi ebp r8d r9d r10d r11d r12d r13d r14d "
+                  "r15d".split()) + "\n"
 SOUND = f"""
-vmx_enter:
-mov %rsp,0xc8(%rdi)
-xchg %rax,0x80(%rdi)
-cmpl $0x0,0x88(%rdi)
+vmx_stay:
+mov %rsp,0xc8(%rbx)
+again:
+xchg %rax,0x80(%rbx)
+cmpl $0x0,0x88(%rbx)
 jne busy
-mov 0x38(%rdi),%rdi
+mov 0x38(%rbx),%rdi
 vmresume
 vmlaunch
-mov (%rsp),%rdi
-movb $0x0,0x80(%rdi)
-jmp gone
+mov (%rsp),%rbx
+movb $0x0,0x80(%rbx)
+xor %edi,%edi
+{ZEROS}jmp out
 vmx_exit:
 movb $0x0,(%rsp)
 push %rax
-mov %rsp,%rdi
-mov 0xc8(%rdi),%rsp
-jmp gone
-busy:
-movb $0x0,0x80(%rdi)
+lea -0x8(%rsp),%rbx
+mov 0xc8(%rbx),%rsp
 gone:
-{ZEROS}pop %rdi
-{POPS}svm_enter:
-push %rdi
-xchg %rax,0x80(%rdi)
-cmpl $0x0,0x88(%rdi)
+{ZEROS}mov %rbx,%rdi
+call handler
+test %eax,%eax
+je again
+jmp out
+busy:
+movb $0x0,0x80(%rbx)
+out:
+{POPS}
+svm_stay:
+once:
+xchg %rax,0x80(%rbx)
+cmpl $0x0,0x88(%rbx)
 jne full
-mov 0x38(%rdi),%rdi
+mov 0x38(%rbx),%rdi
 vmrun
 mov (%rsp),%rax
 movb $0x0,0x80(%rax)
 mov %rbx,0x58(%rax)
-xor %edi,%edi
-{ZEROS}jmp left
+mov %rax,%rbx
+{ZEROS}mov %rbx,%rdi
+call handler
+je once
+jmp left
 full:
-movb $0x0,0x80(%rdi)
+movb $0x0,0x80(%rbx)
 left:
 {POPS}"""
 EXIT = "vmx_exit:\nmovb $0x0,(%rsp)"
 # What makes it a bad one: text and its replacement, and the requirement that the message names.
 BAD = {
-    "a plain store as the mark": ("xchg %rax,0x80(%rdi)", "mov %rax,0x80(%rdi)", "FLG-2"),
-    "a mark in another place": ("xchg %rax,0x80(%rdi)", "xchg %rax,0x90(%rdi)", "FLG-2"),
-    "no look at the requests": ("cmpl $0x0,0x88(%rdi)", "cmpl $0x0,0x8(%rdi)", "FLG-2"),
-    "a look before the mark": ("xchg %rax,0x80(%rdi)\ncmpl $0x0,0x88(%rdi)",
-                               "cmpl $0x0,0x88(%rdi)\nxchg %rax,0x80(%rdi)", "FLG-2"),
+    "a plain store as the mark": ("xchg %rax,0x80(%rbx)", "mov %rax,0x80(%rbx)", "FLG-2"),
+    "a mark in another place": ("xchg %rax,0x80(%rbx)", "xchg %rax,0x90(%rbx)", "FLG-2"),
+    "no look at the requests": ("cmpl $0x0,0x88(%rbx)", "cmpl $0x0,0x8(%rbx)", "FLG-2"),
+    "a look before the mark": ("xchg %rax,0x80(%rbx)\ncmpl $0x0,0x88(%rbx)",
+                               "cmpl $0x0,0x88(%rbx)\nxchg %rax,0x80(%rbx)", "FLG-2"),
     "a look without a consequence": ("jne busy", "nop", "FLG-2"),
-    "a store before the look": ("cmpl $0x0,0x88", "mov %rcx,0x8(%rdi)\ncmpl $0x0,0x88", "FLG-2"),
+    "a store before the look": ("cmpl $0x0,0x88", "mov %rcx,0x8(%rbx)\ncmpl $0x0,0x88", "FLG-2"),
     "a push before the look": ("cmpl $0x0,0x88", "push %rcx\ncmpl $0x0,0x88", "FLG-2"),
     "STI before the entry": ("vmresume", "sti\nvmresume", "FLG-3"),
     "STI before VMRUN": ("vmrun", "sti\nvmrun", "FLG-4"),
     "a call before the entry": ("vmresume", "call gone\nvmresume", "FLG-14"),
     "a return before the entry": ("vmrun", "ret\nvmrun", "FLG-14"),
     "an indirect jump before the entry": ("vmrun", "jmp *%rax\nvmrun", "FLG-14"),
-    "another stack at VMRUN": ("vmrun", "lea 0x80(%rdi),%rsp\nvmrun", "FLG-5"),
+    "another stack at VMRUN": ("vmrun", "lea 0x80(%rbx),%rsp\nvmrun", "FLG-5"),
     "a push before the clearing": (EXIT, "vmx_exit:\npush %rax\nmovb $0x0,(%rsp)", "FLG-5"),
     "a store before the clearing": ("vmrun\n", "vmrun\nmov %rax,0x8(%rsp)\n", "FLG-5"),
     "a store to GS before the clearing": ("vmrun\n", "vmrun\nincq %gs:0x10\n", "FLG-5"),
@@ -254,13 +268,14 @@ BAD = {
     "a late clearing": (EXIT, "vmx_exit:\n" + "nop\n" * 3 + "movb $0x0,(%rsp)", "FLG-5"),
     "one too wide": (EXIT, "vmx_exit:\nmovq $0x0,(%rsp)", "FLG-5"),
     "another value": (EXIT, "vmx_exit:\nmovb $0x1,(%rsp)", "FLG-5"),
-    "no clearing behind VMLAUNCH": ("mov (%rsp),%rdi\nmovb $0x0,0x80(%rdi)", "nop", "FLG-5"),
-    "no clearing of an abandoned entry": ("full:\nmovb $0x0,0x80(%rdi)", "full:", "FLG-5"),
-    "a return with the guest's RBX": ("pop %rbx\n", "", "FLG-14"),
-    "a return with the guest's R9": ("xor %r9d,%r9d\n", "", "FLG-14"),
-    "a return on the guest's stack": ("mov 0xc8(%rdi),%rsp", "nop", "FLG-14"),
+    "no clearing behind VMLAUNCH": ("mov (%rsp),%rbx\nmovb $0x0,0x80(%rbx)", "nop", "FLG-5"),
+    "no clearing of an abandoned entry": ("full:\nmovb $0x0,0x80(%rbx)", "full:", "FLG-5"),
+    "a return without the host's RBX": ("pop %rbx\n", "", "FLG-14"),
+    "a call with the guest's R12": ("xor %r12d,%r12d\n", "", "FLG-14"),
+    "a call with the guest's R9": ("xor %r9d,%r9d\n", "", "FLG-14"),
+    "a call on the guest's stack": ("mov 0xc8(%rbx),%rsp", "nop", "FLG-14"),
     "a call too early": ("mov %rbx,0x58(%rax)", "call left", "FLG-14"),
-    "an indirect call too early": ("gone:\n", "gone:\ncall *0x8(%rdi)\n", "FLG-14"),
+    "an indirect call too early": ("gone:\n", "gone:\ncall *0x8(%rbx)\n", "FLG-14"),
     "an indirect jump too early": ("push %rax", "notrack jmp *%rax", "FLG-14"),
     "an early return on one path": ("gone:\n", "gone:\ntest %eax,%eax\nje early\n", "FLG-14"),
     "a way to abandon without clearing": ("vmresume", "test %eax,%eax\nje gone\nvmresume", "FLG-5"),
@@ -270,7 +285,7 @@ BAD = {
 
 def listing(text):
     """Instructions of a text with labels; each of the early kind of path returns at once."""
-    labels, lines, function = {"early": 0x2000}, [], ""
+    labels, lines, function = {"early": 0x2000, "handler": 0x3000}, [], ""
     for line in text.split("\n"):
         if line.endswith(":"):
             labels[line[:-1]] = 0x1000 + len(lines)

@@ -171,7 +171,7 @@ LOOP:
     :: else
     fi;
 ENTER:
-    /* svm_enter: XCHG, test */
+    /* svm_stay: XCHG, test */
     atomic { g = 1; gcpu = cpu; flush() };
     if :: req != 0 -> atomic { g = 0; gcpu = 0; r = 0; ev = 0 }; goto LOOP :: else fi;
 #ifdef NAP5
@@ -186,7 +186,7 @@ ENTER:
     :: break                                        /* any other #VMEXIT         */
     od;
     atomic { hw = 0; db = 0 };
-    atomic { g = 0; gcpu = 0 };                     /* svm_enter: first store    */
+    atomic { g = 0; gcpu = 0 };                     /* svm_stay: first store    */
     if
     :: goto LOOP
     :: goto PREEMPT

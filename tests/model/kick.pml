@@ -85,13 +85,13 @@ again:
 #ifdef LATE
 	if :: h[v].req != 0 -> goto again :: else fi;
 #endif
-	/* vmx_enter, svm_enter: XCHG */
+	/* vmx_stay, svm_stay: XCHG */
 #ifdef PLAIN
 	atomic { drain(); h[v].enters = 1 };
 #else
 	atomic { mark() };
 #endif
-	/* vmx_enter, svm_enter: test */
+	/* vmx_stay, svm_stay: test */
 #ifndef LATE
 #ifndef NOTEST
 	if
@@ -102,7 +102,7 @@ again:
 	fi;
 #endif
 #endif
-	/* vmx_enter, svm_enter: entry; interrupts have been off since the mark. */
+	/* vmx_stay, svm_stay: entry; interrupts have been off since the mark. */
 	h[v].hw = 1;
 	do
 #ifdef PLAIN
@@ -111,7 +111,7 @@ again:
 	:: ipi[h[v].on] -> break        /* exit for an interrupt: it stays latched */
 	:: break                        /* exit for something else */
 	od;
-	/* vmx_exit, svm_enter: first store, a plain one */
+	/* vmx_exit, svm_stay: first store, a plain one */
 	atomic { h[v].hw = 0; h[v].leaves = 1; h[v].enters = 0 };
 	if
 	:: goto again

@@ -119,7 +119,7 @@ LOOP:
     :: !pend -> goto BLOCK                          /* the guest executed HLT    */
     fi;
 ENTER:
-    atomic { g = 1; gcpu = cpu };                   /* vmx_enter: XCHG           */
+    atomic { g = 1; gcpu = cpu };                   /* vmx_stay: XCHG           */
 #ifndef NORECHECK
     if :: on -> g = 0; goto LOOP :: else fi;        /* test ON                   */
 #endif

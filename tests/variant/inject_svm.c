@@ -19,8 +19,8 @@ enum kind {
 
 static struct vmcb before;
 
-bool __real_svm_enter(struct vcpu_hot *hot);
-bool __wrap_svm_enter(struct vcpu_hot *hot);
+enum next __real_svm_stay(struct vcpu_hot *hot);
+enum next __wrap_svm_stay(struct vcpu_hot *hot);
 
 static void state_break(struct vcpu_hot *hot, u32 kind)
 {
@@ -59,20 +59,22 @@ static void state_repair(struct vcpu_hot *hot, u32 kind, bool is_refused)
 	vmcb->clean = 0;
 }
 
-bool __wrap_svm_enter(struct vcpu_hot *hot)
+enum next __wrap_svm_stay(struct vcpu_hot *hot)
 {
 	u32 kind = inject_take(hot);
 	bool is_refused;
+	enum next next;
 
 	if (!kind)
-		return __real_svm_enter(hot);
+		return __real_svm_stay(hot);
 	state_break(hot, kind);
-	if (__real_svm_enter(hot) && inject_put_back(kind)) {
+	next = __real_svm_stay(hot);
+	if (next == NEXT_AGAIN && inject_put_back(kind)) {
 		state_repair(hot, kind, true);
-		return true;
+		return next;
 	}
 	is_refused = hot->vmcb->exit_code == ~0ull;
 	inject_seen(hot, (u32)hot->vmcb->exit_code, 0);
 	state_repair(hot, kind, is_refused);
-	return is_refused;
+	return is_refused ? NEXT_AGAIN : next;
 }

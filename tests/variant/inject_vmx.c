@@ -23,8 +23,8 @@ static u32 pin;
 static u16 host_cs;
 static u64 rflags;
 
-enum vmx_entered __real_vmx_enter(struct vcpu_hot *hot);
-enum vmx_entered __wrap_vmx_enter(struct vcpu_hot *hot);
+enum next __real_vmx_stay(struct vcpu_hot *hot);
+enum next __wrap_vmx_stay(struct vcpu_hot *hot);
 
 static void launch_state_clear(struct vcpu_hot *hot)
 {
@@ -71,29 +71,31 @@ static void state_repair(u32 kind)
 	vmwrite32(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
 }
 
-enum vmx_entered __wrap_vmx_enter(struct vcpu_hot *hot)
+enum next __wrap_vmx_stay(struct vcpu_hot *hot)
 {
 	u32 kind = inject_take(hot);
-	enum vmx_entered entered;
 	u32 reason = 0, error = 0;
+	enum next next;
+	bool has_failed;
 
 	if (!kind)
-		return __real_vmx_enter(hot);
+		return __real_vmx_stay(hot);
 	state_break(hot, kind);
-	entered = __real_vmx_enter(hot);
-	if (entered == VMX_ABANDONED && inject_put_back(kind)) {
+	hot->fast_left = 1;
+	next = __real_vmx_stay(hot);
+	if (next == NEXT_AGAIN && inject_put_back(kind)) {
 		state_repair(kind);
-		return entered;
+		return next;
 	}
-	if (entered == VMX_EXITED)
+	has_failed = next == NEXT_SLOW && hot->exit_reason == VMX_REASON_FAILED;
+	if (!has_failed)
 		reason = vmread32(VMCS_EXIT_REASON);
-	if (entered == VMX_FAILED || kind == KIND_NOT_LAUNCHED)
+	if (has_failed || kind == KIND_NOT_LAUNCHED)
 		error = vmread32(VMCS_INSN_ERROR);
 	inject_seen(hot, reason, error);
 	state_repair(kind);
 	/* The run loop has an answer of its own to the error of a second launch. */
-	if (kind == KIND_LAUNCHED ||
-	    (entered == VMX_EXITED && !(reason & EXIT_REASON_ENTRY_FAILED)))
-		return entered;
-	return VMX_ABANDONED;
+	if (kind == KIND_LAUNCHED || (!has_failed && !(reason & EXIT_REASON_ENTRY_FAILED)))
+		return next;
+	return NEXT_AGAIN;
 }

@@ -22,7 +22,7 @@
 
 #define SVM_EXIT_CODE_INTR 0x60u
 
-/* What belongs to one vCPU; at its entry GS is the guest's on SVM. */
+/* What belongs to one vCPU. */
 static struct {
 	struct percpu *cpu;
 	u64 kicks_at_entry;
@@ -34,8 +34,8 @@ u32 __real_testdev_read(struct vm *vm, u16 port, unsigned width_bytes);
 void __real_irq_dispatch(u8 vector);
 enum next __real_vmx_run(struct vcpu *v);
 enum next __real_svm_run(struct vcpu *v);
-bool __real_svm_enter(struct vcpu_hot *hot);
-enum vmx_entered __real_vmx_enter(struct vcpu_hot *hot);
+enum next __real_svm_stay(struct vcpu_hot *hot);
+enum next __real_vmx_stay(struct vcpu_hot *hot);
 
 static u32 arrived(u8 vector)
 {
@@ -127,21 +127,21 @@ enum next __wrap_vmx_run(struct vcpu *v)
 	return next;
 }
 
-enum vmx_entered __wrap_vmx_enter(struct vcpu_hot *hot)
+enum next __wrap_vmx_stay(struct vcpu_hot *hot)
 {
 	kick_forget(hot);
-	return __real_vmx_enter(hot);
+	return __real_vmx_stay(hot);
 }
 
-/* Interrupts are held back from here to the exit; the one that causes it is taken behind it. */
-bool __wrap_svm_enter(struct vcpu_hot *hot)
+/* Interrupts are held back soon, until the exit; the one that causes it is taken behind it. */
+enum next __wrap_svm_stay(struct vcpu_hot *hot)
 {
 	u32 index = hot->vcpu->index;
 
 	runs[index].kicks_at_entry = runs[index].cpu->irqs[IRQ_KICK];
 	hot->vmcb->exit_code = 0;
 	kick_forget(hot);
-	return __real_svm_enter(hot);
+	return __real_svm_stay(hot);
 }
 
 enum next __wrap_svm_run(struct vcpu *v)

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "arch/x86/iso_cpu.h"
+
+#include "arch/x86/apic.h"
+#include "arch/x86/cpu.h"
+#include "arch/x86/desc.h"
+#include "arch/x86/page.h"
+#include "arch/x86/panic.h"
+#include "arch/x86/percpu.h"
+#include "arch/x86/pt_host.h"
+#include "arch/x86/trap.h"
+
+/* SDM "Process-Context Identifiers (PCIDs)": the full tables have 0. */
+#define PCID_ISO 1ull
+
+extern char iso_text_start[], iso_text_end[];
+extern char iso_rodata_start[], iso_rodata_end[];
+extern char iso_shared_start[], iso_shared_end[];
+
+static struct iso *isos[CPUS_MAX]; /* [o] by CPU */
+static bool (*fault_handler)(struct trap_frame *frame); /* [c] */
+
+static struct iso *this_iso(void)
+{
+	return isos[cpu_index()];
+}
+
+u64 iso_root_cr3(void)
+{
+	return pt_root(&this_iso()->pt).v | (cpu_has_pcid() ? PCID_ISO : 0);
+}
+
+/* Add whole pages that the full tables map at the same address. */
+static enum err same_add(struct iso *iso, const void *start, u64 size_bytes, u64 attr)
+{
+	enum err err = ERR_NONE;
+
+	for (u64 at = 0; !err && at < size_bytes; at += PAGE_SIZE) {
+		u64 va = (u64)start + at;
+		struct iso_area area = { va, pt_host_lookup((const void *)va).pa, PAGE_SIZE, attr };
+
+		err = iso_add(iso, ISO_CPU, &area);
+	}
+	return err;
+}
+
+static enum err stacks_add(struct iso *iso)
+{
+	const struct percpu *cpu = this_cpu();
+	enum err err = same_add(iso, (void *)(cpu->stack_top - STACK_BYTES), STACK_BYTES,
+				PT_R | PT_W);
+
+	for (unsigned i = 0; !err && i < NR_ISTS; i++) {
+		u64 top = ALIGN_UP(cpu->tss.ist[i], PAGE_SIZE);
+
+		err = same_add(iso, (void *)(top - IST_STACK_BYTES), IST_STACK_BYTES, PT_R | PT_W);
+	}
+	return err;
+}
+
+static enum err own_add(struct iso *iso)
+{
+	struct percpu *cpu = this_cpu();
+	struct iso_area self = { ISO_SELF, pt_host_lookup(cpu).pa, PAGE_SIZE, PT_R };
+	const void *apic = apic_page();
+	enum err err = iso_add(iso, ISO_CPU, &self);
+
+	if (!err)
+		err = same_add(iso, cpu, sizeof(*cpu), PT_R | PT_W);
+	if (!err)
+		err = stacks_add(iso);
+	if (!err && apic)
+		err = same_add(iso, apic, PAGE_SIZE, PT_R | PT_W | PT_UC);
+	return err;
+}
+
+static enum err image_add(struct iso *iso)
+{
+	enum err err = same_add(iso, iso_text_start, (u64)(iso_text_end - iso_text_start),
+				PT_R | PT_X);
+
+	if (!err)
+		err = same_add(iso, iso_rodata_start, (u64)(iso_rodata_end - iso_rodata_start),
+			       PT_R);
+	if (!err)
+		err = same_add(iso, iso_shared_start, (u64)(iso_shared_end - iso_shared_start),
+			       PT_R);
+	return err;
+}
+
+enum err iso_cpu_init(void)
+{
+	struct iso *iso = page_alloc_contig(sizeof(*iso), PAGE_SIZE, true);
+	struct percpu *cpu = this_cpu();
+	u64 keep = cpu_has_pcid() ? CR3_NO_FLUSH : 0;
+	enum err err;
+
+	if (!iso)
+		return ERR_NOMEM;
+	err = iso_init(iso, &pt_mem_default);
+	if (!err)
+		err = image_add(iso);
+	if (!err)
+		err = own_add(iso);
+	if (err)
+		return err;
+	isos[cpu->index] = iso;
+	cpu->iso_window = iso->window;
+	cpu->iso_cr3 = iso_root_cr3() | keep;
+	cpu->full_cr3 = pt_host_root().v | keep;
+	return ERR_NONE;
+}
+
+/* Drop what this CPU has cached of its isolated tables: CR3 without the bit that keeps it. */
+ISO_TEXT NOINLINE static void flush(u64 iso_cr3, u64 full_cr3)
+{
+	u64 flags = irq_save();
+
+	write_cr3(iso_cr3);
+	write_cr3(full_cr3);
+	irq_restore(flags);
+}
+
+enum err iso_show(enum iso_part part, const void *owner, void *const *pages, u32 count)
+{
+	struct iso *iso = this_iso();
+	enum err err = ERR_NONE;
+
+	if (iso->owner[part] == owner)
+		return ERR_NONE;
+	iso_clear(iso, part, owner);
+	for (u32 i = 0; !err && i < count; i++) {
+		struct iso_area area = { (u64)pages[i], va_to_pa(pages[i]), PAGE_SIZE,
+					 PT_R | PT_W };
+
+		err = iso_add(iso, part, &area);
+	}
+	if (err)
+		iso_clear(iso, part, NULL);
+	flush(iso_root_cr3(), this_cpu()->full_cr3);
+	return err;
+}
+
+struct iso_report iso_cpu_check(void)
+{
+	return iso_check(this_iso());
+}
+
+void iso_fault_handler_set(bool (*fn)(struct trap_frame *frame))
+{
+	fault_handler = fn;
+}
+
+void iso_trap(struct trap_frame *frame)
+{
+	this_cpu()->iso_faults++;
+	if (frame->vector < IRQ_FIRST && trap_fix_up(frame))
+		return;
+	if (frame->vector >= IRQ_FIRST || !fault_handler || !fault_handler(frame))
+		panic_trap(frame);
+}
