@@ -119,8 +119,9 @@ build/BOOTX64.EFI: $(BOOT_O)
 # the entry code is edited at the labels that name its steps. The objects are the same otherwise.
 VARIANT_inject := inject inject_vmx inject_svm open
 WRAPS_inject := testdev_read testdev_write vmx_stay svm_stay iso_root_cr3
-# A request is made behind the last look at the requests.
-EDIT_inject := /kick.pml: test/{n;s/$$/; movq %rbx, %rdi; call inject_window/};s/ISO_[EL].*//
+# A request is made behind the last look at the requests; VMRUN gets another address; what has
+# happened is looked at before the host's interrupts are let in.
+EDIT_inject := /kick.pml: test/{n;s/$$/; movq %rbx, %rdi; call inject_window/};s/ISO_[EL].*//;s/^3:\tvmrun/\taddq inject_offset(%rip), %rax\n&/;s/^\tstgi/\tmovq %rbx, %rdi; call inject_out; stgi/
 VARIANT_fine := mark
 WRAPS_fine := testdev_read irq_dispatch vmx_run vmx_stay svm_run svm_stay
 EDIT_fine :=

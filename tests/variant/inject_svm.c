@@ -18,6 +18,14 @@ enum kind {
 #define UNALIGNED 8u
 
 static struct vmcb before;
+static bool is_tried, is_refused;
+
+/* For the entry code: added to VMRUN's address. */
+extern u64 inject_offset;
+u64 inject_offset;
+
+/* From the entry code: the entry is over, GIF is still 0. */
+void inject_out(struct vcpu_hot *hot);
 
 enum next __real_svm_stay(struct vcpu_hot *hot);
 enum next __wrap_svm_stay(struct vcpu_hot *hot);
@@ -37,18 +45,16 @@ static void state_break(struct vcpu_hot *hot, u32 kind)
 	else if (kind == KIND_CR0)
 		vmcb->cr0 = (vmcb->cr0 & ~CR0_CD) | CR0_NW;
 	else if (kind == KIND_ADDRESS)
-		hot->vmcb_pa += UNALIGNED;
+		inject_offset = UNALIGNED;
 	vmcb->exit_code = 0;
 }
 
 /* A CPU that does not check has run the guest: only what was broken is put right then. */
-static void state_repair(struct vcpu_hot *hot, u32 kind, bool is_refused)
+static void state_repair(struct vcpu_hot *hot, bool was_refused)
 {
 	struct vmcb *vmcb = hot->vmcb;
 
-	if (kind == KIND_ADDRESS)
-		hot->vmcb_pa -= UNALIGNED;
-	if (is_refused) {
+	if (was_refused) {
 		memcpy(vmcb, &before, sizeof(before));
 	} else {
 		vmcb->asid = before.asid;
@@ -59,22 +65,30 @@ static void state_repair(struct vcpu_hot *hot, u32 kind, bool is_refused)
 	vmcb->clean = 0;
 }
 
+void inject_out(struct vcpu_hot *hot)
+{
+	if (!is_tried)
+		return;
+	inject_offset = 0;
+	is_refused = hot->vmcb->exit_code == ~0ull;
+	inject_seen(hot, (u32)hot->vmcb->exit_code, 0);
+}
+
 enum next __wrap_svm_stay(struct vcpu_hot *hot)
 {
 	u32 kind = inject_take(hot);
-	bool is_refused;
 	enum next next;
 
 	if (!kind)
 		return __real_svm_stay(hot);
 	state_break(hot, kind);
+	is_tried = true;
 	next = __real_svm_stay(hot);
+	is_tried = false;
 	if (next == NEXT_AGAIN && inject_put_back(kind)) {
-		state_repair(hot, kind, true);
+		state_repair(hot, true);
 		return next;
 	}
-	is_refused = hot->vmcb->exit_code == ~0ull;
-	inject_seen(hot, (u32)hot->vmcb->exit_code, 0);
-	state_repair(hot, kind, is_refused);
+	state_repair(hot, is_refused);
 	return is_refused ? NEXT_AGAIN : next;
 }
