@@ -6,6 +6,7 @@
 #include "core/hv.h"
 #include "core/irq.h"
 #include "core/lib/log.h"
+#include "core/trace.h"
 #include "core/vm.h"
 
 /*
@@ -55,6 +56,7 @@ static void event_queue(struct vcpu *v, const struct event *e)
 		log_info("%s: vCPU %u: triple fault at 0x%llx, by exception %u",
 			 v->vm->config->name, v->index,
 			 (unsigned long long)hv_reg_get(v, REG_RIP), e->vector);
+		trace_dump(v->cpu);
 		vm_stop(v->vm, VM_END_RESET);
 		return;
 	}
@@ -166,6 +168,12 @@ static int irq_take(struct vcpu *v)
 	return vector < 0 ? vector : lapic_ack(v, (u8)vector);
 }
 
+static void inject(struct vcpu *v, const struct event *e)
+{
+	trace_event(TRACE_INJECT, (u64)e->type << 8 | e->vector);
+	hv_inject(v, e);
+}
+
 static bool inject_nmi(struct vcpu *v, u32 blocking)
 {
 	struct event e = { .is_valid = true, .type = EVENT_NMI, .vector = EXC_NMI };
@@ -173,7 +181,7 @@ static bool inject_nmi(struct vcpu *v, u32 blocking)
 	if (!atomic_load_u32(&v->nmi_pending) || !is_nmi_open(blocking))
 		return false;
 	atomic_sub_u32(&v->nmi_pending, 1);
-	hv_inject(v, &e);
+	inject(v, &e);
 	return true;
 }
 
@@ -188,7 +196,7 @@ static bool inject_irq(struct vcpu *v, u32 blocking)
 	if (vector < 0)
 		return false;
 	e.vector = (u8)vector;
-	hv_inject(v, &e);
+	inject(v, &e);
 	v->irqs.injected++;
 	return true;
 }
@@ -217,7 +225,7 @@ static __attribute__((noinline)) void event_choose(struct vcpu *v)
 	if (blocking & BLOCK_NMI)
 		event_nmi_merge(v);
 	if (v->event.is_valid) {
-		hv_inject(v, &v->event);
+		inject(v, &v->event);
 		v->event.is_valid = false;
 	} else if (!inject_nmi(v, blocking)) {
 		inject_irq(v, blocking);

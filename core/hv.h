@@ -104,6 +104,7 @@ struct code64 {
  * tlb_flush     Drop this vCPU's guest-physical and combined translations before next entry.
  * stay_abort    Where run() goes on, with its stack, after a fault on the isolated tables.
  * dump          Log control structures, for reports.
+ * exit_name     Name of the exit that the trace has `code` for, or NULL. Any CPU.
  *
  * The local APIC's part, see core/dev/lapic_hw.h:
  *
@@ -154,6 +155,7 @@ struct code64 {
 	X(void, tlb_flush, (struct vcpu * v), (v))                                                 \
 	X(const u8 *, stay_abort, (void), ())                                                      \
 	X(void, dump, (struct vcpu * v), (v))                                                      \
+	X(const char *, exit_name, (u32 code), (code))                                             \
 	X(u32, apic_paths, (void), ())                                                             \
 	X(enum err, apic_vm_init, (struct vm * vm), (vm))                                          \
 	X(void, apic_vm_free, (struct vm * vm), (vm))                                              \

@@ -22,6 +22,7 @@
 #include "core/mon/monitor.h"
 #include "core/sched.h"
 #include "core/timer.h"
+#include "core/trace.h"
 #include "core/vm.h"
 #include "drivers/debugcon.h"
 #include "drivers/serial.h"
@@ -132,6 +133,7 @@ static void panic_report(u32 cpu)
 	if (v)
 		log_err("cpu%u runs %s vCPU %u; last exit: kind %u, reason 0x%x", cpu,
 			v->vm->config->name, v->index, v->hot->exit.kind, v->hot->exit.raw);
+	trace_dump(cpu);
 }
 
 static __noreturn void give_up(const char *what)
@@ -228,6 +230,9 @@ static void start_cpus(void)
 	sti();
 	log_info("%u CPUs on line",
 		 smp_start(ids, n, (hpa_t){ boot->trampoline.hpa }, sched_loop));
+	for (u32 i = 0; i < cpus_known(); i++)
+		if (trace_create(i))
+			give_up("no memory for the exit trace");
 }
 
 /* --- the VMs --- */

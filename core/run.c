@@ -16,6 +16,7 @@
 #include "core/msr.h"
 #include "core/sched.h"
 #include "core/slow.h"
+#include "core/trace.h"
 #include "core/vm.h"
 
 /* Everything but REQ_STOP, which stays set until the vCPU is powered on again. */
@@ -49,6 +50,7 @@ static bool vcpu_park(struct vcpu *v)
 {
 	u32 *state = &v->hot->run_state;
 
+	trace_event(TRACE_PARK, v->state);
 	v->sched.irq_wakes = v->state == VCPU_HALTED && (hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF);
 	atomic_xchg_u32(state, RUN_PARKED);
 	hv_apic_block(v);
@@ -76,6 +78,8 @@ static void vcpu_load(struct vcpu *v)
 {
 	u32 cpu = cpu_index();
 
+	trace_event(TRACE_VCPU, TRACE_WHO(v));
+	v->hot->trace_at = this_cpu()->trace_at;
 	this_cpu()->vcpu = v;
 	if (isolation_show(v))
 		vm_kill(v->vm, NULL, "no memory for its isolated tables");
@@ -96,6 +100,8 @@ void vcpu_unload(struct vcpu *v)
 	fpu_save(v->fpu);
 	hv_apic_unload(v);
 	hv_vcpu_unload(v);
+	trace_event(TRACE_VCPU, TRACE_NOBODY);
+	this_cpu()->trace_at = v->hot->trace_at;
 	this_cpu()->vcpu = NULL;
 }
 

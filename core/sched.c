@@ -11,14 +11,18 @@
 #include "core/lib/log.h"
 #include "core/run.h"
 #include "core/timer.h"
+#include "core/trace.h"
 #include "core/vm.h"
 
 /* How long a vCPU runs while others wait, and how much less a woken one must have had. */
 #define SLICE_NS 4000000ull
 #define WAKE_MARGIN_NS 1000000ull
 
-/* How often the sleepers are looked through. */
-#define AUDIT_NS 1000000000ull
+/*
+ * How often the sleepers are looked through, and the trace gets a whole time stamp: before 32 bits
+ * of one go round.
+ */
+#define AUDIT_NS 500000000ull
 
 struct sched_cpu {
 	struct list queue; /* [o] of those that want to run, by vruntime */
@@ -113,6 +117,7 @@ static void audit_fire(struct timer *t)
 	struct sched_cpu *c = container_of(t, struct sched_cpu, audit);
 	struct list_node *node;
 
+	trace_event(TRACE_TICK, 0);
 	list_for_each(node, &c->parked) audit_one(vcpu_of_node(node));
 	timer_arm(t, clock_tsc() + clock_tsc_from_ns(AUDIT_NS));
 }

@@ -12,6 +12,7 @@
 #include "core/msr.h"
 #include "core/npt.h"
 #include "core/sched.h"
+#include "core/trace.h"
 #include "core/vm.h"
 
 static enum next slow_ud(struct vcpu *v)
@@ -109,6 +110,7 @@ static enum next slow_triple_fault(struct vcpu *v)
 {
 	log_info("%s: vCPU %u: triple fault at 0x%llx", v->vm->config->name, v->index,
 		 (unsigned long long)hv_reg_get(v, REG_RIP));
+	trace_dump(v->cpu);
 	vm_stop(v->vm, VM_END_RESET);
 	return NEXT_AGAIN;
 }

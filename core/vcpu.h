@@ -20,6 +20,7 @@
 #include "core/timer.h"
 #include "core/types.h"
 
+struct trace_entry;
 struct vm;
 struct vmcb;
 
@@ -80,6 +81,7 @@ struct vcpu_hot {
 	u64 vmcb_pa; /* [c] SVM */
 	u64 host_vmcb_pa; /* [o] SVM: VMSAVE area of this CPU */
 	struct vmcb *vmcb; /* [c] SVM */
+	struct trace_entry *trace_at; /* [o] next entry of this CPU's trace, see core/trace.h */
 	struct vcpu *vcpu; /* [c] not mapped on isolated tables: do not follow it there */
 	struct cpuid_table *cpuid; /* [p] */
 	u64 tsc_offset; /* [o] guest TSC = host TSC + offset */

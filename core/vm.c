@@ -18,6 +18,7 @@
 #include "core/load/legacy.h"
 #include "core/msr.h"
 #include "core/npt.h"
+#include "core/trace.h"
 
 static struct vm *vms[BOOT_MAX_VMS]; /* [c] after start */
 static u32 nr_alive; /* [a] VMs that are not over */
@@ -238,6 +239,7 @@ void vm_start(struct vm *vm)
 {
 	atomic_store_u32(&vm->running, vm->nr_vcpus);
 	atomic_add_u32(&vm->round, 1);
+	trace_event(TRACE_VM_START, vm->index);
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		vm->vcpu[i]->is_fresh = true;
 		sched_start(vm->vcpu[i]);
@@ -247,6 +249,7 @@ void vm_start(struct vm *vm)
 void vm_stop(struct vm *vm, enum vm_end why)
 {
 	atomic_cas_u32(&vm->end, VM_END_NONE, why);
+	trace_event(TRACE_VM_STOP, (u64)vm->index << 8 | why);
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		vcpu_request(vm->vcpu[i], REQ_STOP);
 }
@@ -263,8 +266,10 @@ void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)
 		log_err("%s: vCPU %u: killed: %s", vm->config->name, v->index, text);
 	else
 		log_err("%s: killed: %s", vm->config->name, text);
-	if (v)
+	if (v) {
 		hv_dump(v);
+		trace_dump(v->cpu);
+	}
 	vm_stop(vm, VM_END_KILLED);
 }
 

@@ -23,6 +23,19 @@ static void dump_gprs(const u64 *g, const struct vmcb *vmcb)
 		(ull)g[14], (ull)g[15]);
 }
 
+const char *svm_exit_name(u32 code)
+{
+	switch (code) {
+#define X(number, name, kind, decode)                                                              \
+	case (u32)(number):                                                                        \
+		return #name;
+#include "svm/exits.def"
+#undef X
+	default:
+		return NULL;
+	}
+}
+
 void svm_dump(struct vcpu *v)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);

@@ -6,6 +6,7 @@
 #include "core/emulate.h"
 #include "core/hypercall.h"
 #include "core/msr.h"
+#include "core/trace.h"
 
 enum svm_exit_code {
 #define X(code, name, kind, decode) SVM_EXIT_##name = (int)(code),
@@ -134,19 +135,24 @@ ISO_TEXT NOINLINE static enum next vmmcall_fast(struct vcpu_hot *hot, struct vmc
 /* Nothing but jumps: each of the others has a frame of its own, if it needs one. */
 ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
+	u64 code = vmcb->exit_code;
+	struct trace_entry *entry = trace_exit(hot, (u32)code);
+
+	entry->rip = vmcb->rip;
+	entry->info = vmcb->exit_info1;
 	vmcb->tlb_control = TLB_KEEP;
 	vmcb->event_inj = 0;
 	vmcb->clean = hot->clean_bits;
 	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
 	if (unlikely(vmcb->rflags & RFLAGS_TF))
 		return NEXT_SLOW;
-	if (vmcb->exit_code == SVM_EXIT_CPUID)
+	if (code == SVM_EXIT_CPUID)
 		return cpuid_fast(hot, vmcb);
-	if (vmcb->exit_code == SVM_EXIT_MSR)
+	if (code == SVM_EXIT_MSR)
 		return vmcb->exit_info1 & 1 ? wrmsr_fast(hot, vmcb) : rdmsr_fast(hot, vmcb);
-	if (vmcb->exit_code == SVM_EXIT_VMMCALL)
+	if (code == SVM_EXIT_VMMCALL)
 		return vmmcall_fast(hot, vmcb);
-	if (vmcb->exit_code == SVM_EXIT_VINTR)
+	if (code == SVM_EXIT_VINTR)
 		return window_fast(hot, vmcb);
 	return NEXT_SLOW;
 }

@@ -8,6 +8,7 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
+#include "core/trace.h"
 #include "core/vm.h"
 #include "svm/insn.h"
 
@@ -251,6 +252,8 @@ static enum next run_once(struct vcpu *v)
 	tpr_give(v);
 	next = svm_stay(v->hot);
 	tpr_take(v);
+	if (next == NEXT_AGAIN)
+		trace_event(TRACE_ABANDON, v->hot->requests);
 	return next;
 }
 

@@ -41,6 +41,19 @@ static void dump_controls(void)
 		vmread32(VMCS_ENTRY_INTR_INFO));
 }
 
+const char *vmx_exit_name(u32 code)
+{
+	switch (code & EXIT_REASON_MASK) {
+#define X(number, name, kind, decode)                                                              \
+	case number:                                                                               \
+		return #name;
+#include "vmx/exits.def"
+#undef X
+	default:
+		return NULL;
+	}
+}
+
 void vmx_dump(struct vcpu *v)
 {
 	log_err("  rip %016llx rflags %08llx cr0 %08llx cr2 %016llx",

@@ -7,6 +7,7 @@
 #include "arch/x86/regs.h"
 #include "core/hypercall.h"
 #include "core/msr.h"
+#include "core/trace.h"
 
 /* RIP behind an instruction that has been carried out. */
 VMCS_INLINE void rip_write(u64 rip)
@@ -138,8 +139,10 @@ VMCS_INLINE enum next cr_fast(struct vcpu_hot *hot)
 ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot)
 {
 	u32 reason = vmread32(VMCS_EXIT_REASON);
+	struct trace_entry *entry = trace_exit(hot, reason);
 
-	hot->exit_reason = reason;
+	vmread_to(&entry->rip, VMCS_GUEST_RIP);
+	vmread_to(&entry->info, VMCS_QUALIFICATION);
 	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
 	if (reason == VMX_EXIT_CPUID) {
 		if (unlikely(is_single_stepped()))

@@ -61,6 +61,12 @@ VMCS_INLINE u64 vmread(u64 encoding)
 	return value;
 }
 
+/* The same, into memory, without a register in between. */
+VMCS_INLINE void vmread_to(u64 *value, enum vmcsnat field)
+{
+	__asm__ volatile("vmread %1, %0" : "=m"(*value) : "r"((u64)field) : "cc");
+}
+
 /* A write that the CPU refuses is a bug of ours: undefined instruction, thus panic. */
 VMCS_INLINE void vmwrite(u64 encoding, u64 value)
 {

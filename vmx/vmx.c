@@ -11,6 +11,7 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/trap.h"
+#include "core/trace.h"
 #include "core/vm.h"
 
 /* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes; 1 KiB each. */
@@ -305,9 +306,11 @@ static enum next run_once(struct vcpu_hot *hot)
 		vmx_timer_write(hot);
 	do {
 		hot->fast_left = FAST_EXITS_MAX;
+		hot->exit_reason = 0;
 		next = vmx_stay(hot);
-	} while (unlikely(next == NEXT_SLOW && hot->exit_reason == VMX_REASON_FAILED) &&
-		 is_relaunched(hot->vcpu));
+	} while (unlikely(hot->exit_reason == VMX_REASON_FAILED) && is_relaunched(hot->vcpu));
+	if (next == NEXT_SLOW && hot->exit_reason != VMX_REASON_FAILED)
+		hot->exit_reason = vmread32(VMCS_EXIT_REASON);
 	return next;
 }
 
@@ -324,6 +327,8 @@ static enum next run_end(struct vcpu *v, enum next next)
 		host_events(&v->hot->exit);
 	}
 	sti();
+	if (next == NEXT_AGAIN)
+		trace_event(TRACE_ABANDON, v->hot->requests);
 	return next;
 }
 

@@ -69,6 +69,8 @@ static enum err own_add(struct iso *iso)
 		err = same_add(iso, cpu, sizeof(*cpu), PT_R | PT_W);
 	if (!err)
 		err = stacks_add(iso);
+	if (!err)
+		err = same_add(iso, cpu->trace_at, TRACE_BYTES, PT_R | PT_W);
 	if (!err && apic)
 		err = same_add(iso, apic, PAGE_SIZE, PT_R | PT_W | PT_UC);
 	return err;

@@ -14,6 +14,8 @@
 
 #define CPUS_MAX 64
 #define GDT_ENTRIES 5
+/* Of the trace ring: as large as aligned, and as the low 16 bits of a pointer reach. */
+#define TRACE_BYTES 65536u
 #define ISO_REASONS 64 /* at least core's enum exit_kind */
 
 /* Interrupt stacks in the TSS, numbered as in IDT gates. */
@@ -23,6 +25,7 @@
 #define NR_ISTS 3
 
 struct vcpu;
+struct trace_entry;
 struct trap_frame;
 
 /* 64-bit task state segment: only its stack pointers matter. */
@@ -48,6 +51,7 @@ struct percpu {
 	u64 canary; /* [c] GS:40, where the compiler looks for it */
 	u64 stack_top; /* [c] of the stack that C code runs on */
 	void *vendor; /* [c] VMXON region or host save area: vmx/ or svm/ decides */
+	struct trace_entry *trace_at; /* [o] next entry of core/trace.h while no vCPU is loaded */
 	u64 deadline_tsc; /* [o] what the timer hardware is armed for, 0 when stopped */
 	void (*call_fn)(void *arg); /* [a] mail box of IRQ_CALL: NULL when done */
 	void *call_arg; /* [L:call_lock] */

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core/trace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "arch/x86/page.h"
+#include "arch/x86/percpu.h"
+#include "core/hv.h"
+#include "core/lib/log.h"
+#include "core/vm.h"
+
+#define DUMP_LINES 16
+#define LINE_BYTES 160
+
+/* A writer may be in the middle of these when a copy is made. */
+#define TORN_ENTRIES 4
+
+typedef unsigned long long ull;
+
+static struct held {
+	struct trace_entry *ring;
+	u32 next;
+	u32 who;
+	u64 tsc;
+	u32 count; /* entries that are whole */
+} held[CPUS_MAX]; /* [o] boot CPU */
+static bool is_held; /* [o] boot CPU */
+
+enum err trace_create(u32 index)
+{
+	percpu_of(index)->trace_at = page_alloc_contig(TRACE_BYTES, TRACE_BYTES, true);
+	return percpu_of(index)->trace_at ? ERR_NONE : ERR_NOMEM;
+}
+
+/* While a vCPU is loaded its hot page has the position, where the isolated code finds it. */
+static struct trace_entry **at_of(struct percpu *cpu)
+{
+	return cpu->vcpu ? &cpu->vcpu->hot->trace_at : &cpu->trace_at;
+}
+
+static u32 who_of(const struct percpu *cpu)
+{
+	return cpu->vcpu ? TRACE_WHO(cpu->vcpu) : TRACE_NOBODY;
+}
+
+void trace_event(enum trace_event what, u64 datum)
+{
+	struct percpu *cpu = this_cpu();
+	u64 now = rdtsc();
+	struct trace_entry *entry;
+
+	if (!*at_of(cpu))
+		return;
+	entry = trace_next(at_of(cpu));
+	*entry = (struct trace_entry){ (u32)now, TRACE_EVENT | what, datum, now, who_of(cpu) };
+}
+
+static bool is_event(const struct trace_entry *e)
+{
+	return (e->code & TRACE_EVENT_MASK) == TRACE_EVENT;
+}
+
+static bool is_unused(const struct trace_entry *e)
+{
+	return !e->tsc_low && !e->code && !e->rip;
+}
+
+/*
+ * Back to the oldest entry: time stamps differ by less than half a second from one to the next, and
+ * an event tells its own and who came before.
+ */
+void trace_walk_begin(struct trace_walk *walk, const struct trace_entry *ring, u32 next, u32 count,
+		      u64 now, u32 who)
+{
+	*walk = (struct trace_walk){ .ring = ring, .index = next, .tsc = now, .who = who };
+	for (; walk->left < count; walk->left++) {
+		const struct trace_entry *e = &ring[(walk->index - 1) % TRACE_ENTRIES];
+
+		if (is_unused(e))
+			break;
+		walk->index = (walk->index - 1) % TRACE_ENTRIES;
+		walk->tsc = is_event(e) ? e->info : walk->tsc - ((u32)walk->tsc - e->tsc_low);
+		walk->who = is_event(e) ? (u32)e->who : walk->who;
+	}
+}
+
+bool trace_walk_next(struct trace_walk *walk, struct trace_line *line)
+{
+	u64 before = walk->tsc;
+
+	if (!walk->left)
+		return false;
+	line->entry = walk->ring[walk->index];
+	walk->index = (walk->index + 1) % TRACE_ENTRIES;
+	walk->left--;
+	line->who = walk->who;
+	if (is_event(&line->entry))
+		walk->tsc = line->entry.info;
+	else
+		walk->tsc += (u32)(line->entry.tsc_low - (u32)walk->tsc);
+	if (line->entry.code == (TRACE_EVENT | TRACE_VCPU))
+		walk->who = (u32)line->entry.rip;
+	line->tsc = walk->tsc;
+	line->gap = walk->is_begun ? walk->tsc - before : 0;
+	walk->is_begun = true;
+	return true;
+}
+
+static struct held position(u32 cpu)
+{
+	struct trace_entry *at = *at_of(percpu_of(cpu));
+	u64 base = (u64)at & ~(u64)(TRACE_BYTES - 1);
+
+	return (struct held){ (struct trace_entry *)base, (u32)(at - (struct trace_entry *)base),
+			      who_of(percpu_of(cpu)), rdtsc(), TRACE_ENTRIES - TORN_ENTRIES };
+}
+
+void trace_walk_cpu(struct trace_walk *walk, u32 cpu, u32 count)
+{
+	struct held h = is_held ? held[cpu] : position(cpu);
+
+	trace_walk_begin(walk, h.ring, h.next, MIN(count, h.count), h.tsc, h.who);
+}
+
+static void who_format(char *text, u32 size_bytes, u32 who)
+{
+	const struct vm *vm = vm_of(who >> 16);
+
+	if (vm)
+		snprintf(text, size_bytes, "%s/%u", vm->config->name, who & 0xffff);
+	else
+		snprintf(text, size_bytes, "-");
+}
+
+void trace_format(char *text, u32 size_bytes, u32 cpu, const struct trace_line *line)
+{
+	static const char *const events[] = {
+#define X(name, text_) text_,
+		TRACE_EVENTS(X)
+#undef X
+	};
+	const struct trace_entry *e = &line->entry;
+	u32 number = e->code & ~TRACE_EVENT_MASK;
+	const char *name = NULL;
+	char who[48], code[16];
+
+	who_format(who, sizeof(who), line->who);
+	snprintf(code, sizeof(code), "0x%x", e->code);
+	if (!is_event(e))
+		name = hv_exit_name(e->code);
+	else if (number < NR_TRACE_EVENTS)
+		name = events[number];
+	snprintf(text, size_bytes, "trace cpu%u %llu +%llu %s %s %s %s 0x%llx", cpu,
+		 (ull)line->tsc, (ull)line->gap, who, is_event(e) ? "event" : "exit",
+		 name ? name : code, is_event(e) ? "datum" : "rip", (ull)e->rip);
+	if (!is_event(e))
+		snprintf(text + strlen(text), size_bytes - strlen(text), " info 0x%llx",
+			 (ull)e->info);
+}
+
+void trace_dump(u32 cpu)
+{
+	bool was_held = is_held;
+	struct trace_walk walk;
+	struct trace_line line;
+	char text[LINE_BYTES];
+
+	/* It is the present that matters. */
+	is_held = false;
+	if (*at_of(percpu_of(cpu)))
+		trace_walk_cpu(&walk, cpu, DUMP_LINES);
+	else
+		walk.left = 0;
+	is_held = was_held;
+	while (trace_walk_next(&walk, &line)) {
+		trace_format(text, sizeof(text), cpu, &line);
+		log_err("%s", text);
+	}
+}
+
+/* What is written while the copy is made goes over the oldest entries. */
+static enum err hold_one(u32 cpu)
+{
+	struct trace_entry *copy = page_alloc_contig(TRACE_BYTES, PAGE_SIZE, false);
+	struct held *h = &held[cpu];
+
+	if (!copy)
+		return ERR_NOMEM;
+	*h = position(cpu);
+	memcpy(copy, h->ring, TRACE_BYTES);
+	h->count -= MIN((position(cpu).next - h->next) % TRACE_ENTRIES, h->count);
+	h->ring = copy;
+	return ERR_NONE;
+}
+
+enum err trace_hold(void)
+{
+	enum err e = ERR_NONE;
+
+	trace_release();
+	is_held = true;
+	for (u32 i = 0; i < cpus_known() && !e; i++)
+		e = hold_one(i);
+	if (e)
+		trace_release();
+	return e;
+}
+
+void trace_release(void)
+{
+	for (u32 i = 0; i < cpus_known() && is_held; i++) {
+		if (held[i].ring)
+			page_free_contig(held[i].ring, TRACE_BYTES);
+		held[i].ring = NULL;
+	}
+	is_held = false;
+}
+
+bool trace_is_held(void)
+{
+	return is_held;
+}
