@@ -17,7 +17,7 @@ struct vcpu;
 
 #define REQ_EVENT BIT(0) /* an interrupt or NMI may have become deliverable */
 #define REQ_TIMER BIT(1) /* this CPU's timer queue has something due */
-#define REQ_STOP BIT(2) /* the VM ends, restarts or pauses: leave the run loop */
+#define REQ_STOP BIT(2) /* the VM ends or restarts: leave the run loop */
 #define REQ_INIT BIT(3) /* INIT signal */
 #define REQ_SIPI BIT(4) /* start-up IPI; see vcpu->startup for both */
 #define REQ_TLB BIT(5) /* nested tables changed: drop cached translations before entry */
@@ -25,6 +25,7 @@ struct vcpu;
 #define REQ_APIC BIT(7) /* the local APIC's hardware is to be brought in line: lapic_hw_update() */
 #define REQ_RESCHED BIT(8) /* another vCPU may have a better claim to this CPU */
 #define REQ_APIC_TIMER BIT(9) /* the local APIC's timer has expired */
+#define REQ_PAUSE BIT(10) /* the VM is paused, see core/pause.h */
 
 /* Set the handler of kicks. Boot CPU, once. */
 void request_init(void);

@@ -14,6 +14,7 @@
 #include "core/isolation.h"
 #include "core/kvm_pv.h"
 #include "core/msr.h"
+#include "core/pause.h"
 #include "core/sched.h"
 #include "core/slow.h"
 #include "core/trace.h"
@@ -22,7 +23,7 @@
 /* Everything but REQ_STOP, which stays set until the vCPU is powered on again. */
 #define REQ_SERVED                                                                                 \
 	(REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC |              \
-	 REQ_APIC_TIMER)
+	 REQ_APIC_TIMER | REQ_PAUSE)
 
 /* What does not keep a vCPU from sleeping: the CPU's loop looks after these itself. */
 #define REQ_OF_CPU (REQ_RESCHED | REQ_TIMER)
@@ -74,7 +75,7 @@ static void vcpu_enter(struct vcpu *v)
 		slow_exit(v);
 }
 
-static void vcpu_load(struct vcpu *v)
+void vcpu_load(struct vcpu *v)
 {
 	u32 cpu = cpu_index();
 
@@ -146,13 +147,18 @@ static enum turn vcpu_stop(struct vcpu *v)
 
 enum turn vcpu_turn(struct vcpu *v)
 {
+	/* pause.pml: a vCPU that was started or woken looks, whether it was asked or not. */
+	u32 first = REQ_PAUSE;
+
 	vcpu_switch(v);
-	for (;;) {
-		u32 requests = vcpu_request_take(v, REQ_SERVED | REQ_RESCHED);
+	for (;; first = 0) {
+		u32 requests = first | vcpu_request_take(v, REQ_SERVED | REQ_RESCHED);
 
 		requests_serve(v, requests);
 		if (atomic_load_u32(&v->hot->requests) & REQ_STOP)
 			return vcpu_stop(v);
+		if ((requests & REQ_PAUSE) && vcpu_is_to_pause(v))
+			return vcpu_pause(v) ? TURN_PAUSED : TURN_PREEMPTED;
 		if (v->state == VCPU_HALTED && event_wakes(v)) {
 			v->state = VCPU_RUNNING;
 			v->irqs.at_halt++;

@@ -12,11 +12,15 @@ struct vcpu;
 enum turn {
 	TURN_PREEMPTED, /* wants to go on */
 	TURN_PARKED, /* RUN_PARKED: whoever has something for it wakes it */
+	TURN_PAUSED, /* RUN_PAUSED: vm_resume() sends it back */
 	TURN_STOPPED, /* RUN_OUT: its VM has stopped */
 };
 
 /* Run `v`, which is RUN_LOOP and in no queue. It may stay loaded on this CPU afterwards. */
 enum turn vcpu_turn(struct vcpu *v);
+
+/* Put `v`, loaded nowhere, on this CPU, which has none loaded. */
+void vcpu_load(struct vcpu *v);
 
 /* Take `v`, loaded on this CPU, off it: its state is in memory, any CPU may load it. */
 void vcpu_unload(struct vcpu *v);

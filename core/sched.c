@@ -413,6 +413,8 @@ static void turn_end(struct sched_cpu *c, struct vcpu *v, enum turn end)
 		v->sched.is_suspect = false;
 		list_push_back(&c->parked, &v->sched.node);
 		return;
+	case TURN_PAUSED:
+		return;
 	case TURN_STOPPED:
 		vm_vcpu_stopped(v);
 		return;

@@ -45,11 +45,13 @@ enum gpr {
 /*
  * Whom the run loop has the vCPU: another word than the guest-mode word, since it tells who may
  * touch the vCPU, not where its CPU is. Only the CPU that v->cpu names moves it out of RUN_LOOP;
- * whoever wins RUN_PARKED -> RUN_LOOP puts it into that CPU's run queue. wake.pml.
+ * whoever wins RUN_PARKED or RUN_PAUSED -> RUN_LOOP puts it into that CPU's run queue. wake.pml,
+ * pause.pml.
  */
 #define RUN_OUT 0u /* not started, or stopped */
 #define RUN_LOOP 1u /* loaded, or in a run queue or on its way there */
 #define RUN_PARKED 2u /* waits for a request or an interrupt */
+#define RUN_PAUSED 3u /* its VM is paused: waits for vm_resume() only, loaded nowhere */
 
 #define VMX_REASON_FAILED 0xffffffffu /* of hot->exit_reason: VMfail, no exit */
 
