@@ -244,4 +244,4 @@ bench: guests variants build/BOOTX64.EFI emulators
 clean:
 	rm -rf $(VARIANTS:%=build/%) build/obj build/gen build/host build/*.elf build/*.EFI build/*.so
 
--include $(CORE_O:.o=.d) $(BOOT_O:.o=.d) $(wildcard $(VARIANTS:%=build/%/*.d))
+-include $(GENERATED:=.d) $(CORE_O:.o=.d) $(BOOT_O:.o=.d) $(wildcard $(VARIANTS:%=build/%/*.d))

@@ -25,7 +25,7 @@ struct cpuid_leaf {
 	u8 first; /* index into entry[] */
 	u8 count; /* subleaves; 0: leaf absent, answered with zeroes */
 	u8 patch; /* CPUID_PATCH_*: state-dependent, see core/cpuid.c */
-	u8 last_repeats; /* subleaves past the last: 1 = answer with the last, else zeroes */
+	u8 other; /* index for subleaves past the last: of the last, or 0 */
 };
 
 struct cpuid_table {
@@ -61,7 +61,7 @@ bool cpuid_has(const struct vcpu_hot *hot, enum guest_feature feature);
 /* The guest's physical-address width in bits. */
 unsigned cpuid_phys_bits(const struct vcpu_hot *hot);
 
-/* Answer the guest's CPUID in RAX, RBX, RCX, RDX. On the isolated tables; `cr4` is the guest's. */
+/* Answer the guest's CPUID in RAX, RBX, RCX, RDX; `cr4` is the guest's. */
 void cpuid_emulate(struct vcpu_hot *hot, u64 cr4);
 
 #endif

@@ -89,9 +89,10 @@ static struct cpuid_entry *leaf_open(struct build *b, struct cpuid_leaf *l, u32 
 static struct cpuid_entry *leaf_single(struct build *b, u32 leaf)
 {
 	struct cpuid_leaf *l = leaf_at(b->t, leaf);
+	struct cpuid_entry *e = leaf_open(b, l, 1);
 
-	l->last_repeats = 1;
-	return leaf_open(b, l, 1);
+	l->other = l->first;
+	return e;
 }
 
 static bool policy_allows(const struct build *b, u8 policy, bool in_host)
@@ -214,7 +215,7 @@ static void topology_make(struct build *b)
 	struct cpuid_entry *e = leaf_open(b, l, 3);
 
 	l->patch = CPUID_PATCH_SUBLEAF;
-	l->last_repeats = 1;
+	l->other = (u8)(l->first + l->count - 1);
 	e[0] = (struct cpuid_entry){ 0, 1, TOPO_SMT << 8, b->apic_id };
 	e[1] = (struct cpuid_entry){ log2_ceil(b->nr_vcpus), b->nr_vcpus, TOPO_CORE << 8,
 				     b->apic_id };
@@ -286,9 +287,9 @@ static void hypervisor_make(struct build *b)
 	struct cpuid_entry *features = leaf_open(b, &b->t->kvm[1], 1);
 	struct cpuid_entry *lamina = leaf_open(b, &b->t->lamina, 1);
 
-	b->t->kvm[0].last_repeats = 1;
-	b->t->kvm[1].last_repeats = 1;
-	b->t->lamina.last_repeats = 1;
+	b->t->kvm[0].other = b->t->kvm[0].first;
+	b->t->kvm[1].other = b->t->kvm[1].first;
+	b->t->lamina.other = b->t->lamina.first;
 	/* "KVMKVMKVM" and "LaminaLamina" in memory order of EBX, ECX, EDX. */
 	*kvm = (struct cpuid_entry){ CPUID_KVM_BASE + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d };
 	features->eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_STEAL_TIME |

@@ -22,7 +22,6 @@ void offsets(void)
 	OFFSET(HOT_HOST_VMCB_PA, vcpu_hot, host_vmcb_pa);
 	OFFSET(HOT_VMCB, vcpu_hot, vmcb);
 	OFFSET(HOT_EXIT_REASON, vcpu_hot, exit_reason);
-	OFFSET(HOT_FAST_LEFT, vcpu_hot, fast_left);
 	DEFINE(VMX_REASON_FAILED, VMX_REASON_FAILED);
 	DEFINE(MODE_IN_GUEST, MODE_IN_GUEST);
 	DEFINE(NEXT_AGAIN, NEXT_AGAIN);

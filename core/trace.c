@@ -48,11 +48,11 @@ void trace_event(enum trace_event what, u64 datum)
 {
 	struct percpu *cpu = this_cpu();
 	u64 now = rdtsc();
-	struct trace_entry *entry;
+	struct trace_entry *entry = *at_of(cpu);
 
-	if (!*at_of(cpu))
+	if (!entry)
 		return;
-	entry = trace_next(at_of(cpu));
+	(void)trace_step(at_of(cpu));
 	*entry = (struct trace_entry){ (u32)now, TRACE_EVENT | what, datum, now, who_of(cpu) };
 }
 

@@ -11,6 +11,7 @@
 #ifndef CORE_TRACE_H
 #define CORE_TRACE_H
 
+#include "arch/x86/atomic.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/percpu.h"
 #include "core/vcpu.h"
@@ -50,25 +51,24 @@ _Static_assert(sizeof(struct trace_entry) == 32, "two entries in a cache line");
 
 #define TRACE_ENTRIES (TRACE_BYTES / (u32)sizeof(struct trace_entry))
 
-/* Step on to the next entry; returns the one to fill. One load, one ADDW. */
-static inline __attribute__((always_inline)) struct trace_entry *
-trace_next(struct trace_entry **at)
+/* Step on to the next entry, past *at, which is to be filled. True: that is the ring's first. */
+static inline __attribute__((always_inline)) bool trace_step(struct trace_entry **at)
 {
-	struct trace_entry *entry = *at;
-
-	*(u16 *)at = (u16)(*(u16 *)at + sizeof(*entry));
-	return entry;
+	return add_is_zero_u16((u16 *)at, sizeof(**at));
 }
 
 /*
  * First thing after an exit, also on the isolated tables and with the guest's GS. The caller stores
- * rip and info, the way its vendor has them.
+ * rip and info, the way its vendor has them. Once in each round of the ring the vCPU comes out, to
+ * look after what needs the full tables: the VMX-preemption timer stands still outside the guest.
  */
 static inline __attribute__((always_inline)) struct trace_entry *
 trace_exit(struct vcpu_hot *hot, u32 code)
 {
-	struct trace_entry *entry = trace_next(&hot->trace_at);
+	struct trace_entry *entry = hot->trace_at;
 
+	if (unlikely(trace_step(&hot->trace_at)))
+		atomic_or_u32(&hot->requests, REQ_OUT);
 	entry->tsc_low = (u32)rdtsc();
 	entry->code = code;
 	return entry;

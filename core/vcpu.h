@@ -31,6 +31,11 @@ enum gpr {
 	NR_GPRS
 };
 
+/* What the entry code saves at once: the rest is in gprs[] only on the full tables. */
+#define GPRS_SAVED_FAST                                                                            \
+	(BIT(GPR_RAX) | BIT(GPR_RCX) | BIT(GPR_RDX) | BIT(GPR_RBX) | BIT(GPR_RSI) | BIT(GPR_RDI) | \
+	 MASK(GPR_R11, GPR_R8))
+
 /* The guest-mode word: one layout on both vendors. Byte 0 is stored by assembly only. */
 #define MODE_IN_GUEST 0x01ull
 #define MODE_KICKED 0x0100ull
@@ -66,7 +71,7 @@ _Static_assert(sizeof(struct posted) == 64, "posted-interrupt descriptor");
 
 /*
  * The hot page. HOST_RSP points at `mode`, just behind the registers, so that the way out can
- * mark the word with its first store and then push the registers where they belong.
+ * mark the word with its first store and then find the rest.
  * gprs[GPR_RSP] is a copy that only hv_reg_get(REG_RSP) keeps true; the hardware holds RSP.
  */
 struct vcpu_hot {
@@ -96,7 +101,6 @@ struct vcpu_hot {
 	int irq_vector; /* [o] deliverable after what the isolated code has just done, or IRQ_* */
 	u32 timer_shift; /* [c] VMX: the preemption timer counts TSC >> shift */
 	u32 exit_reason; /* [o] VMX: of the last exit, or VMX_REASON_FAILED */
-	u32 fast_left; /* [o] VMX: exits that may still be handled before timers are looked at */
 	u32 clean_bits; /* [c] SVM: what the VMCB's clean field may say */
 	bool has_fast_deadline; /* [c] run() keeps to tsc_deadline and others_deadline_tsc */
 	bool is_deadline_noted; /* [o] the timer queue has not heard of tsc_deadline yet */

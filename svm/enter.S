@@ -12,10 +12,13 @@
 	.globl svm_stay
 	.type svm_stay, @function
 /*
- * enum next svm_stay(struct vcpu_hot *hot): interrupts are on. On the isolated tables from door to
- * door, where GIF is 0, so nothing needs the host's FS, GS and TR: they come back only afterwards.
- * With V_INTR_MASKING the host's RFLAGS.IF = 1 at VMRUN is what lets a host interrupt end the
- * guest's run. RBX is the vCPU's hot page, RSI its VMCB.
+ * enum next svm_stay(struct vcpu_hot *hot): interrupts are on. NEXT_AGAIN: a request was set.
+ *
+ * On the isolated tables from door to door; RBX is the vCPU's hot page. While exits are handled
+ * there, RBP and R12 to R15 keep the guest's values, since C saves what it uses of them, and no
+ * secret is in reach. At the door out no register has anything of the guest's any more. GIF is 0
+ * all the while, so nothing needs the host's FS, GS and TR: they come back only at the end. With
+ * V_INTR_MASKING the host's RFLAGS.IF = 1 at VMRUN is what lets a host interrupt end the run.
  */
 svm_stay:
 	pushq %rbx
@@ -32,12 +35,17 @@ svm_stay:
 	ISO_ENTER
 	movq HOT_VMCB_PA(%rbx), %rax
 	vmload %rax
-	movq HOT_VMCB(%rbx), %rsi
+	movq HOT_GPRS+8*5(%rbx), %rbp
+	movq HOT_GPRS+8*12(%rbx), %r12
+	movq HOT_GPRS+8*13(%rbx), %r13
+	movq HOT_GPRS+8*14(%rbx), %r14
+	movq HOT_GPRS+8*15(%rbx), %r15
 	/*
 	 * Mark, then look: XCHG is the full barrier between the two. vcpu_request() sets a request
 	 * and then reads the mark. The epoch in bytes 2 and 3 tells one entry from the next.
 	 */
-1:	movq HOT_GPRS+8*0(%rbx), %rcx
+1:	movq HOT_VMCB(%rbx), %rsi
+	movq HOT_GPRS+8*0(%rbx), %rcx
 	movq %rcx, VMCB_RAX(%rsi)
 	incw HOT_ENTRY_WORD+2(%rbx)
 	movq HOT_ENTRY_WORD(%rbx), %rax
@@ -47,17 +55,12 @@ svm_stay:
 	movq HOT_VMCB_PA(%rbx), %rax
 	movq HOT_GPRS+8*1(%rbx), %rcx
 	movq HOT_GPRS+8*2(%rbx), %rdx
-	movq HOT_GPRS+8*5(%rbx), %rbp
 	movq HOT_GPRS+8*6(%rbx), %rsi
 	movq HOT_GPRS+8*7(%rbx), %rdi
 	movq HOT_GPRS+8*8(%rbx), %r8
 	movq HOT_GPRS+8*9(%rbx), %r9
 	movq HOT_GPRS+8*10(%rbx), %r10
 	movq HOT_GPRS+8*11(%rbx), %r11
-	movq HOT_GPRS+8*12(%rbx), %r12
-	movq HOT_GPRS+8*13(%rbx), %r13
-	movq HOT_GPRS+8*14(%rbx), %r14
-	movq HOT_GPRS+8*15(%rbx), %r15
 	movq HOT_GPRS+8*3(%rbx), %rbx
 3:	vmrun %rax /* kick.pml: entry */
 	/* The first store of every way out, refused entries included: not in the guest. */
@@ -65,51 +68,52 @@ svm_stay:
 	movb $0, HOT_MODE(%rax) /* kick.pml: first store */
 	movq %rcx, HOT_GPRS+8*1(%rax)
 	movq %rdx, HOT_GPRS+8*2(%rax)
-	movq %rbx, HOT_GPRS+8*3(%rax)
-	movq %rbp, HOT_GPRS+8*5(%rax) /* RSP is in the VMCB */
+	movq %rbx, HOT_GPRS+8*3(%rax) /* RSP is in the VMCB */
 	movq %rsi, HOT_GPRS+8*6(%rax)
 	movq %rdi, HOT_GPRS+8*7(%rax)
 	movq %r8, HOT_GPRS+8*8(%rax)
 	movq %r9, HOT_GPRS+8*9(%rax)
 	movq %r10, HOT_GPRS+8*10(%rax)
 	movq %r11, HOT_GPRS+8*11(%rax)
-	movq %r12, HOT_GPRS+8*12(%rax)
-	movq %r13, HOT_GPRS+8*13(%rax)
-	movq %r14, HOT_GPRS+8*14(%rax)
-	movq %r15, HOT_GPRS+8*15(%rax)
 	movq %rax, %rbx
 	movq HOT_VMCB(%rbx), %rsi
 	movq VMCB_RAX(%rsi), %rcx
 	movq %rcx, HOT_GPRS+8*0(%rbx)
+4:	movq %rbx, %rdi
+	call svm_exit_fast
+	testl %eax, %eax
+	jz 1b
+	movl %eax, %edi
+	jmp 6f
+2:	movb $0, HOT_MODE(%rbx) /* kick.pml: abandon */
+	xorl %edi, %edi /* NEXT_AGAIN */
+6:	movq %rbp, HOT_GPRS+8*5(%rbx)
+	movq %r12, HOT_GPRS+8*12(%rbx)
+	movq %r13, HOT_GPRS+8*13(%rbx)
+	movq %r14, HOT_GPRS+8*14(%rbx)
+	movq %r15, HOT_GPRS+8*15(%rbx)
+7:	movq HOT_VMCB_PA(%rbx), %rax
+	vmsave %rax
+	movq HOT_HOST_VMCB_PA(%rbx), %rax
+	vmload %rax
+	movl %edi, %eax
 	/* Nothing of the guest stays in a register. */
-	xorl %ecx, %ecx
-	xorl %edx, %edx
 	xorl %ebp, %ebp
-	xorl %r8d, %r8d
-	xorl %r9d, %r9d
-	xorl %r10d, %r10d
-	xorl %r11d, %r11d
 	xorl %r12d, %r12d
 	xorl %r13d, %r13d
 	xorl %r14d, %r14d
 	xorl %r15d, %r15d
-4:	movq %rbx, %rdi
-	call svm_exit_fast
-	movq HOT_VMCB(%rbx), %rsi
-	testl %eax, %eax
-	jz 1b
-	movl %eax, %ebp
-	jmp 6f
-2:	movb $0, HOT_MODE(%rbx) /* kick.pml: abandon */
-	xorl %ebp, %ebp /* NEXT_AGAIN */
-6:	movq HOT_VMCB_PA(%rbx), %rax
-	vmsave %rax
-	movq HOT_HOST_VMCB_PA(%rbx), %rax
-	vmload %rax
+	xorl %edx, %edx
+	xorl %esi, %esi
+	xorl %edi, %edi
+	xorl %r8d, %r8d
+	xorl %r9d, %r9d
+	xorl %r10d, %r10d
+	xorl %r11d, %r11d
+	xorl %ebx, %ebx
 	ISO_LEAVE
 	/* A host interrupt or NMI that ended the run is taken here. */
 	stgi
-	movl %ebp, %eax
 	popq %rdi
 	popq %r15
 	popq %r14
@@ -126,26 +130,14 @@ svm_stay:
 	movb $0, HOT_MODE(%rbx) /* kick.pml: first store */
 	movq HOT_VMCB(%rbx), %rsi
 	movq $SVM_EXIT_INVALID, VMCB_EXIT_CODE(%rsi)
-	xorl %eax, %eax
-	xorl %ecx, %ecx
-	xorl %edx, %edx
-	xorl %ebp, %ebp
-	xorl %r8d, %r8d
-	xorl %r9d, %r9d
-	xorl %r10d, %r10d
-	xorl %r11d, %r11d
-	xorl %r12d, %r12d
-	xorl %r13d, %r13d
-	xorl %r14d, %r14d
-	xorl %r15d, %r15d
 	jmp 4b
 	/* The handler of a fault in between has given up this vCPU: out, as it is. */
 	.globl svm_aborted
 svm_aborted:
 	movq (%rsp), %rbx
 	movb $0, HOT_MODE(%rbx)
-	movl $NEXT_KILL, %ebp
-	jmp 6b
+	movl $NEXT_KILL, %edi
+	jmp 7b
 	.size svm_stay, . - svm_stay
 
 	.section .ex_table, "a"

@@ -4,6 +4,7 @@
 
 #include "arch/x86/regs.h"
 #include "core/emulate.h"
+#include "core/cpuid_fast.h"
 #include "core/hypercall.h"
 #include "core/msr.h"
 #include "core/trace.h"
@@ -122,7 +123,11 @@ ISO_TEXT NOINLINE static enum next rdmsr_fast(struct vcpu_hot *hot, struct vmcb 
 
 ISO_TEXT NOINLINE static enum next cpuid_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
-	cpuid_emulate(hot, vmcb->cr4);
+	u32 subleaf;
+	const struct cpuid_leaf *leaf = cpuid_answer(hot, &subleaf);
+
+	if (unlikely(leaf->patch))
+		cpuid_patch(hot, leaf->patch, subleaf, vmcb->cr4);
 	return skip_fast(hot, vmcb, EXIT_CPUID, LEN_CPUID);
 }
 

@@ -11,8 +11,12 @@
 	.globl vmx_stay
 	.type vmx_stay, @function
 /*
- * enum next vmx_stay(struct vcpu_hot *hot): interrupts are off. On the isolated tables from door to
- * door; RBX is the vCPU's hot page. NEXT_AGAIN: a request was set, or timers are to be looked at.
+ * enum next vmx_stay(struct vcpu_hot *hot): interrupts are off. NEXT_AGAIN: a request was set, or
+ * timers are to be looked at.
+ *
+ * On the isolated tables from door to door; RBX is the vCPU's hot page. While exits are handled
+ * there, RBP and R12 to R15 keep the guest's values, since C saves what it uses of them, and no
+ * secret is in reach. At the door out no register has anything of the guest's any more.
  */
 vmx_stay:
 	pushq %rbx
@@ -25,6 +29,11 @@ vmx_stay:
 	movq %rdi, %rbx
 	movq %rsp, HOT_HOST_RSP(%rbx)
 	ISO_ENTER
+	movq HOT_GPRS+8*5(%rbx), %rbp
+	movq HOT_GPRS+8*12(%rbx), %r12
+	movq HOT_GPRS+8*13(%rbx), %r13
+	movq HOT_GPRS+8*14(%rbx), %r14
+	movq HOT_GPRS+8*15(%rbx), %r15
 	/*
 	 * Mark, then look: XCHG is the full barrier between the two. vcpu_request() sets a request
 	 * and then reads the mark. The epoch in bytes 2 and 3 tells one entry from the next.
@@ -40,17 +49,12 @@ vmx_stay:
 	movq HOT_GPRS+8*0(%rbx), %rax
 	movq HOT_GPRS+8*1(%rbx), %rcx
 	movq HOT_GPRS+8*2(%rbx), %rdx
-	movq HOT_GPRS+8*5(%rbx), %rbp
 	movq HOT_GPRS+8*6(%rbx), %rsi
 	movq HOT_GPRS+8*7(%rbx), %rdi
 	movq HOT_GPRS+8*8(%rbx), %r8
 	movq HOT_GPRS+8*9(%rbx), %r9
 	movq HOT_GPRS+8*10(%rbx), %r10
 	movq HOT_GPRS+8*11(%rbx), %r11
-	movq HOT_GPRS+8*12(%rbx), %r12
-	movq HOT_GPRS+8*13(%rbx), %r13
-	movq HOT_GPRS+8*14(%rbx), %r14
-	movq HOT_GPRS+8*15(%rbx), %r15
 	movq HOT_GPRS+8*3(%rbx), %rbx
 	/* The first fails, without effect, for a VMCS that has not been launched yet. */
 	vmresume /* kick.pml: entry */
@@ -66,48 +70,37 @@ vmx_stay:
 vmx_exit:
 	/* HOST_RSP is the mark's address. The first store of every exit: not in the guest. */
 	movb $0, (%rsp) /* kick.pml: first store */
-	pushq %r15
-	pushq %r14
-	pushq %r13
-	pushq %r12
-	pushq %r11
-	pushq %r10
-	pushq %r9
-	pushq %r8
-	pushq %rdi
-	pushq %rsi
-	pushq %rbp
-	pushq $0 /* RSP is in the VMCS */
-	pushq %rbx
-	pushq %rdx
-	pushq %rcx
-	pushq %rax
-	leaq -HOT_GPRS(%rsp), %rbx
+	movq %rbx, HOT_GPRS+8*3-HOT_MODE(%rsp)
+	leaq -HOT_MODE(%rsp), %rbx /* RSP is in the VMCS */
 	movq HOT_HOST_RSP(%rbx), %rsp
+	movq %rax, HOT_GPRS+8*0(%rbx)
+	movq %rcx, HOT_GPRS+8*1(%rbx)
+	movq %rdx, HOT_GPRS+8*2(%rbx)
+	movq %rsi, HOT_GPRS+8*6(%rbx)
+	movq %rdi, HOT_GPRS+8*7(%rbx)
+	movq %r8, HOT_GPRS+8*8(%rbx)
+	movq %r9, HOT_GPRS+8*9(%rbx)
+	movq %r10, HOT_GPRS+8*10(%rbx)
+	movq %r11, HOT_GPRS+8*11(%rbx)
+	movq %rbx, %rdi
+	call vmx_exit_fast
+	testl %eax, %eax
+	jz 1b
+	jmp 4f
+3:	movb $0, HOT_MODE(%rbx) /* kick.pml: abandon */
+	xorl %eax, %eax /* NEXT_AGAIN */
+4:	movq %rbp, HOT_GPRS+8*5(%rbx)
+	movq %r12, HOT_GPRS+8*12(%rbx)
+	movq %r13, HOT_GPRS+8*13(%rbx)
+	movq %r14, HOT_GPRS+8*14(%rbx)
+	movq %r15, HOT_GPRS+8*15(%rbx)
 	/* Nothing of the guest stays in a register. */
-	xorl %eax, %eax
-	xorl %ecx, %ecx
-	xorl %edx, %edx
-	xorl %esi, %esi
+5:	xorl %ebx, %ebx
 	xorl %ebp, %ebp
-	xorl %r8d, %r8d
-	xorl %r9d, %r9d
-	xorl %r10d, %r10d
-	xorl %r11d, %r11d
 	xorl %r12d, %r12d
 	xorl %r13d, %r13d
 	xorl %r14d, %r14d
 	xorl %r15d, %r15d
-	movq %rbx, %rdi
-	call vmx_exit_fast
-	testl %eax, %eax
-	jnz 5f
-	decl HOT_FAST_LEFT(%rbx)
-	jnz 1b
-	jmp 5f
-3:	movb $0, HOT_MODE(%rbx) /* kick.pml: abandon */
-	xorl %eax, %eax /* NEXT_AGAIN */
-4:	xorl %ecx, %ecx
 	xorl %edx, %edx
 	xorl %esi, %esi
 	xorl %edi, %edi
@@ -115,7 +108,7 @@ vmx_exit:
 	xorl %r9d, %r9d
 	xorl %r10d, %r10d
 	xorl %r11d, %r11d
-5:	ISO_LEAVE
+	ISO_LEAVE
 	popq %rdi
 	popq %r15
 	popq %r14
@@ -130,5 +123,5 @@ vmx_aborted:
 	movq (%rsp), %rbx
 	movb $0, HOT_MODE(%rbx)
 	movl $NEXT_KILL, %eax
-	jmp 4b
+	jmp 5b
 	.size vmx_stay, . - vmx_stay

@@ -5,6 +5,7 @@
 #include "arch/x86/atomic.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/regs.h"
+#include "core/cpuid_fast.h"
 #include "core/hypercall.h"
 #include "core/msr.h"
 #include "core/trace.h"
@@ -21,20 +22,20 @@ VMCS_INLINE void rip_write(u64 rip)
 }
 
 /* Outside 64-bit code RIP wraps at 4 GiB: an entry with more is refused. */
-VMCS_INLINE void skip(u32 len_bytes)
+VMCS_INLINE void skip(u64 rip)
 {
-	u64 old = vmreadnat(VMCS_GUEST_RIP);
-	u64 rip = old + len_bytes;
+	u64 len_bytes = vmread(VMCS_EXIT_INSN_LEN);
 
-	if (unlikely((rip ^ old) >> 32) && !vmx_is_code64())
+	rip += len_bytes;
+	if (unlikely((u32)rip < len_bytes) && !vmx_is_code64())
 		rip = (u32)rip;
 	rip_write(rip);
 }
 
-VMCS_INLINE enum next fast_done(struct vcpu_hot *hot, enum exit_kind kind)
+VMCS_INLINE enum next fast_done(struct vcpu_hot *hot, enum exit_kind kind, u64 rip)
 {
-	skip(vmread32(VMCS_EXIT_INSN_LEN));
 	hot->exit_counts[kind]++;
+	skip(rip);
 	return NEXT_AGAIN;
 }
 
@@ -82,7 +83,7 @@ VMCS_INLINE void irq_fast(struct vcpu_hot *hot)
 }
 
 /* The window that irq_give() has opened. */
-VMCS_INLINE enum next window_fast(struct vcpu_hot *hot)
+ISO_TEXT NOINLINE static enum next window_fast(struct vcpu_hot *hot)
 {
 	if (!hot->is_window_fast)
 		return NEXT_SLOW;
@@ -95,7 +96,7 @@ VMCS_INLINE enum next window_fast(struct vcpu_hot *hot)
 }
 
 /* The timer has run out: if that was for the guest's deadline, it is the guest's interrupt. */
-VMCS_INLINE enum next timer_fast(struct vcpu_hot *hot)
+ISO_TEXT NOINLINE static enum next timer_fast(struct vcpu_hot *hot)
 {
 	u64 now = rdtsc();
 
@@ -109,65 +110,87 @@ VMCS_INLINE enum next timer_fast(struct vcpu_hot *hot)
 	return NEXT_AGAIN;
 }
 
-VMCS_INLINE enum next wrmsr_fast(struct vcpu_hot *hot)
+ISO_TEXT NOINLINE static enum next wrmsr_fast(struct vcpu_hot *hot, u64 rip)
 {
 	if (is_single_stepped() || msr_write_fast(hot) != NEXT_SKIP)
 		return NEXT_SLOW;
 	if ((u32)hot->gprs[GPR_RCX] == MSR_TSC_DEADLINE)
 		vmx_timer_write(hot);
-	fast_done(hot, EXIT_MSR_WRITE);
+	fast_done(hot, EXIT_MSR_WRITE, rip);
 	irq_fast(hot);
 	return NEXT_AGAIN;
 }
 
-/* MOV to CR8 from any register but RSP; to other control registers the slow way. */
+/* MOV to CR8; to other control registers the slow way. */
 #define QUAL_CR_AND_ACCESS MASK(5, 0)
 
-VMCS_INLINE enum next cr_fast(struct vcpu_hot *hot)
+ISO_TEXT NOINLINE static enum next cr_fast(struct vcpu_hot *hot, u64 rip)
 {
 	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
 	u64 gpr = bits_get(qualification, 11, 8);
 
-	if ((qualification & QUAL_CR_AND_ACCESS) != 8 || gpr == GPR_RSP || is_single_stepped() ||
-	    lapic_fast_cr8(hot, hot->gprs[gpr]) != NEXT_SKIP)
+	/* RBP and R12 to R15 are not in gprs[] yet. */
+	if ((qualification & QUAL_CR_AND_ACCESS) != 8 || !(GPRS_SAVED_FAST >> gpr & 1) ||
+	    is_single_stepped() || lapic_fast_cr8(hot, hot->gprs[gpr]) != NEXT_SKIP)
 		return NEXT_SLOW;
-	fast_done(hot, EXIT_CR_WRITE);
+	fast_done(hot, EXIT_CR_WRITE, rip);
 	irq_fast(hot);
 	return NEXT_AGAIN;
 }
 
+ISO_TEXT NOINLINE static enum next rdmsr_fast(struct vcpu_hot *hot, u64 rip)
+{
+	if (is_single_stepped() || msr_read_fast(hot) != NEXT_SKIP)
+		return NEXT_SLOW;
+	return fast_done(hot, EXIT_MSR_READ, rip);
+}
+
+ISO_TEXT NOINLINE static enum next vmcall_fast(struct vcpu_hot *hot, u64 rip)
+{
+	if (is_single_stepped())
+		return NEXT_SLOW;
+	hypercall_fast(hot);
+	return fast_done(hot, EXIT_HYPERCALL, rip);
+}
+
+/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
+VMCS_INLINE enum next cpuid_fast(struct vcpu_hot *hot, u64 rip)
+{
+	const struct cpuid_leaf *leaf;
+	u32 subleaf;
+
+	if (unlikely(is_single_stepped()))
+		return NEXT_SLOW;
+	leaf = cpuid_answer(hot, &subleaf);
+	if (unlikely(leaf->patch))
+		cpuid_patch(hot, leaf->patch, subleaf, vmreadnat(VMCS_GUEST_CR4));
+	return fast_done(hot, EXIT_CPUID, rip);
+}
+
+/* Nothing but jumps: each of the others has a frame of its own, if it needs one. */
 ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot)
 {
 	u32 reason = vmread32(VMCS_EXIT_REASON);
 	struct trace_entry *entry = trace_exit(hot, reason);
+	u64 rip = vmreadnat(VMCS_GUEST_RIP);
 
-	vmread_to(&entry->rip, VMCS_GUEST_RIP);
+	entry->rip = rip;
+	if (reason == VMX_EXIT_CPUID)
+		return cpuid_fast(hot, rip);
 	vmread_to(&entry->info, VMCS_QUALIFICATION);
-	/* Single-stepped instructions raise #DB afterwards; the slow path knows how. */
-	if (reason == VMX_EXIT_CPUID) {
-		if (unlikely(is_single_stepped()))
-			return NEXT_SLOW;
-		cpuid_emulate(hot, vmreadnat(VMCS_GUEST_CR4));
-		return fast_done(hot, EXIT_CPUID);
-	}
 	switch (reason) {
 	case VMX_EXIT_RDMSR:
-		if (is_single_stepped() || msr_read_fast(hot) != NEXT_SKIP)
-			return NEXT_SLOW;
-		return fast_done(hot, EXIT_MSR_READ);
+		return rdmsr_fast(hot, rip);
 	case VMX_EXIT_WRMSR:
-		return wrmsr_fast(hot);
+		return wrmsr_fast(hot, rip);
 	case VMX_EXIT_CR_ACCESS:
-		return cr_fast(hot);
+		return cr_fast(hot, rip);
 	case VMX_EXIT_INTERRUPT_WINDOW:
 		return window_fast(hot);
 	case VMX_EXIT_PREEMPTION_TIMER:
 		return timer_fast(hot);
 	case VMX_EXIT_VMCALL:
-		if (is_single_stepped())
-			return NEXT_SLOW;
-		hypercall_fast(hot);
-		return fast_done(hot, EXIT_HYPERCALL);
+		return vmcall_fast(hot, rip);
 	default:
 		return NEXT_SLOW;
 	}
@@ -204,7 +227,7 @@ static void decode_debug(struct exit *x, u32 type)
 	vmwrite64(VMCS_GUEST_DEBUGCTL, vmread64(VMCS_GUEST_DEBUGCTL) & ~DEBUGCTL_BTF);
 	/* INT1 is trap-like: its #DB finds RIP behind it. */
 	if (type == EVENT_PRIV_SOFT_EXC)
-		skip(vmread32(VMCS_EXIT_INSN_LEN));
+		skip(vmreadnat(VMCS_GUEST_RIP));
 	/* SDM "Checks on Guest Non-Register State": TF under STI or MOV SS blocking means BS. */
 	else if ((blocking & (BLOCK_STI | BLOCK_MOV_SS)) && is_single_stepped())
 		vmwritenat(VMCS_GUEST_PENDING_DEBUG,
@@ -368,6 +391,6 @@ void vmx_insn_done(struct vcpu *v, u64 rip)
 enum err vmx_insn_skip(struct vcpu *v)
 {
 	(void)v;
-	skip(vmread32(VMCS_EXIT_INSN_LEN));
+	skip(vmreadnat(VMCS_GUEST_RIP));
 	return ERR_NONE;
 }

@@ -257,12 +257,6 @@ void vmx_pause_exits(struct vcpu *v, bool is_on)
 	vmwrite32(VMCS_PROC2_CONTROLS, is_on ? proc2 | (u32)PROC2_PAUSE_LOOP : proc2);
 }
 
-/*
- * Exits handled on the spot until timers are looked at again: the VMX-preemption timer stands still
- * outside the guest.
- */
-#define FAST_EXITS_MAX 2000u
-
 #define INSN_ERROR_NOT_CLEAR 4u
 
 /*
@@ -305,7 +299,6 @@ static enum next run_once(struct vcpu_hot *hot)
 	if (hot->has_fast_deadline)
 		vmx_timer_write(hot);
 	do {
-		hot->fast_left = FAST_EXITS_MAX;
 		hot->exit_reason = 0;
 		next = vmx_stay(hot);
 	} while (unlikely(hot->exit_reason == VMX_REASON_FAILED) && is_relaunched(hot->vcpu));

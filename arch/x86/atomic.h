@@ -101,4 +101,13 @@ static inline void compiler_barrier(void)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Add to *p, which only this CPU writes; true if the sum is 0. Neither atomic nor a barrier. */
+static inline __attribute__((always_inline)) bool add_is_zero_u16(u16 *p, u16 n)
+{
+	bool is_zero;
+
+	__asm__ volatile("addw %2, %0" : "+m"(*p), "=@ccz"(is_zero) : "i"(n));
+	return is_zero;
+}
+
 #endif

@@ -70,7 +70,8 @@ static enum err own_add(struct iso *iso)
 	if (!err)
 		err = stacks_add(iso);
 	if (!err)
-		err = same_add(iso, cpu->trace_at, TRACE_BYTES, PT_R | PT_W);
+		err = same_add(iso, (void *)ALIGN_DOWN((u64)cpu->trace_at, TRACE_BYTES),
+			       TRACE_BYTES, PT_R | PT_W);
 	if (!err && apic)
 		err = same_add(iso, apic, PAGE_SIZE, PT_R | PT_W | PT_UC);
 	return err;

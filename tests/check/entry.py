@@ -7,9 +7,11 @@ FLG-2  the mark is an XCHG, then come the requests; nothing stores between the t
        stay as they are (FLG-3).
 FLG-4  STI is not right before VMRUN.
 FLG-5  on every way out the first store clears the mark, within three instructions.
-FLG-14 on every way out, nothing returns, calls or jumps through a register or memory before every
-       register is overwritten, so that nothing of the guest is left in any, and RSP is back from
-       its place; nothing returns before RBX, RBP and R12 to R15 have come from the stack."""
+FLG-14 on every way out, nothing of the guest is left in a register when the full tables come back,
+       and not before that anything returns; nothing calls before RSP is back from its place, or
+       what is not isolated code (image.py sees to that); nothing jumps or calls through a
+       register or memory; nothing returns before RBX, RBP and R12 to R15 have come from the
+       stack."""
 import re
 from pathlib import Path
 
@@ -17,6 +19,7 @@ SAVED = {"rbx", "rbp", "r12", "r13", "r14", "r15"}
 ALL = SAVED | {"rax", "rcx", "rdx", "rsi", "rdi", "rsp", "r8", "r9", "r10", "r11"}
 ENTRIES = {"vmx_stay": ("vmresume", "vmlaunch"), "svm_stay": ("vmrun",)}
 WITHIN = 3
+DOOR = "mov %rcx,%cr3"
 
 BRANCH = re.compile(r"^(?:bnd |notrack |rep[nz]* )*(ret|lret|iret|call|lcall|syscall|sysret|int\b|"
                     r"l?jmp\w*\s+\*)")
@@ -158,14 +161,19 @@ def branch_errors(code, what, start, needed):
         if state in seen or text == code.mark:
             continue
         seen.add(state)
+        if text == DOOR:
+            lacks = needed - clean
+            if lacks:
+                yield f"FLG-14: {what}: {', '.join(sorted(lacks))} at the door"
         if BRANCH.match(text):
             is_call = re.match(r"call\s+[^*]", text)
-            lacks = (needed - clean) | (set() if is_call else SAVED - popped)
+            lacks = ({"rsp"} & needed) - clean if is_call else (needed - clean) | (SAVED - popped)
             if lacks:
                 yield f"FLG-14: {what}: {text} without the host's {', '.join(sorted(lacks))}"
                 continue
             if not is_call:
                 continue
+            clean |= {"rax"} # the result
         clean |= {comes_back(code, text)}
         if text.startswith("pop"):
             popped |= {destination(text)}
@@ -194,8 +202,8 @@ def errors(insns, hot, fixups):
 
 HOT = {"HOT_MODE": 0x80, "HOT_REQUESTS": 0x88, "HOT_HOST_RSP": 0xc8}
 POPS = "\n".join(f"pop %{name}" for name in sorted(SAVED)) + "\nret\n"
-ZEROS = "\n".join(f"xor %{n},%{n}" for n in "eax ecx edx esi ebp r8d r9d r10d r11d r12d r13d r14d "
-                  "r15d".split()) + "\n"
+ZEROS = "\n".join(f"xor %{n},%{n}" for n in "ebx edx esi edi ebp r8d r9d r10d r11d r12d r13d r14d "
+                  "r15d".split()) + "\nmov %gs:0x90,%rcx\nmov %rcx,%cr3\n"
 SOUND = f"""
 vmx_stay:
 mov %rsp,0xc8(%rbx)
@@ -208,15 +216,15 @@ vmresume
 vmlaunch
 mov (%rsp),%rbx
 movb $0x0,0x80(%rbx)
-xor %edi,%edi
-{ZEROS}jmp out
+mov $0x2,%eax
+jmp out
 vmx_exit:
 movb $0x0,(%rsp)
-push %rax
+mov %rbx,-0x18(%rsp)
 lea -0x8(%rsp),%rbx
 mov 0xc8(%rbx),%rsp
 gone:
-{ZEROS}mov %rbx,%rdi
+mov %rbx,%rdi
 call handler
 test %eax,%eax
 je again
@@ -224,7 +232,8 @@ jmp out
 busy:
 movb $0x0,0x80(%rbx)
 out:
-{POPS}
+xor %eax,%eax
+{ZEROS}{POPS}
 svm_stay:
 once:
 xchg %rax,0x80(%rbx)
@@ -236,14 +245,15 @@ mov (%rsp),%rax
 movb $0x0,0x80(%rax)
 mov %rbx,0x58(%rax)
 mov %rax,%rbx
-{ZEROS}mov %rbx,%rdi
+mov %rbx,%rdi
 call handler
 je once
 jmp left
 full:
 movb $0x0,0x80(%rbx)
 left:
-{POPS}"""
+xor %eax,%eax
+{ZEROS}{POPS}"""
 EXIT = "vmx_exit:\nmovb $0x0,(%rsp)"
 # What makes it a bad one: text and its replacement, and the requirement that the message names.
 BAD = {
@@ -268,15 +278,15 @@ BAD = {
     "a late clearing": (EXIT, "vmx_exit:\n" + "nop\n" * 3 + "movb $0x0,(%rsp)", "FLG-5"),
     "one too wide": (EXIT, "vmx_exit:\nmovq $0x0,(%rsp)", "FLG-5"),
     "another value": (EXIT, "vmx_exit:\nmovb $0x1,(%rsp)", "FLG-5"),
-    "no clearing behind VMLAUNCH": ("mov (%rsp),%rbx\nmovb $0x0,0x80(%rbx)", "nop", "FLG-5"),
+    "no clearing behind VMLAUNCH": ("mov (%rsp),%rbx\nmovb $0x0,0x80(%rbx)\nmov $0x2", "nop\nmov $0x2", "FLG-5"),
     "no clearing of an abandoned entry": ("full:\nmovb $0x0,0x80(%rbx)", "full:", "FLG-5"),
     "a return without the host's RBX": ("pop %rbx\n", "", "FLG-14"),
-    "a call with the guest's R12": ("xor %r12d,%r12d\n", "", "FLG-14"),
-    "a call with the guest's R9": ("xor %r9d,%r9d\n", "", "FLG-14"),
+    "the guest's R12 at the door": ("xor %r12d,%r12d\n", "", "FLG-14"),
+    "the guest's R9 at the door": ("xor %r9d,%r9d\n", "", "FLG-14"),
     "a call on the guest's stack": ("mov 0xc8(%rbx),%rsp", "nop", "FLG-14"),
-    "a call too early": ("mov %rbx,0x58(%rax)", "call left", "FLG-14"),
+    "a call too early": ("mov %rbx,-0x18(%rsp)", "call left", "FLG-14"),
     "an indirect call too early": ("gone:\n", "gone:\ncall *0x8(%rbx)\n", "FLG-14"),
-    "an indirect jump too early": ("push %rax", "notrack jmp *%rax", "FLG-14"),
+    "an indirect jump": ("gone:\n", "gone:\nnotrack jmp *%rax\n", "FLG-14"),
     "an early return on one path": ("gone:\n", "gone:\ntest %eax,%eax\nje early\n", "FLG-14"),
     "a way to abandon without clearing": ("vmresume", "test %eax,%eax\nje gone\nvmresume", "FLG-5"),
     "no #VMEXIT": ("vmrun\n", "", "FLG-5"),

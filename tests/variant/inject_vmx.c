@@ -81,7 +81,6 @@ enum next __wrap_vmx_stay(struct vcpu_hot *hot)
 	if (!kind)
 		return __real_vmx_stay(hot);
 	state_break(hot, kind);
-	hot->fast_left = 1;
 	next = __real_vmx_stay(hot);
 	if (next == NEXT_AGAIN && inject_put_back(kind)) {
 		state_repair(kind);
