@@ -23,7 +23,7 @@ struct cpuid_entry {
 /* Entries of one leaf lie side by side, subleaf 0 first. */
 struct cpuid_leaf {
 	u8 first; /* index into entry[] */
-	u8 count; /* subleaves; 0: leaf absent, answered with zeroes */
+	u8 count; /* subleaves; 0: all are answered with `other` */
 	u8 patch; /* CPUID_PATCH_*: state-dependent, see core/cpuid.c */
 	u8 other; /* index for subleaves past the last: of the last, or 0 */
 };

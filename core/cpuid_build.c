@@ -356,6 +356,16 @@ static u32 max_ext_choose(bool is_amd)
 	return MAX(MIN(cpu_info.max_extended_leaf, max), CPUID_EXT_BASE + 8);
 }
 
+/* A leaf that ignores the subleaf need not compare it: any is past the last. */
+static void singles_settle(struct cpuid_table *t)
+{
+	struct cpuid_leaf *end = (struct cpuid_leaf *)t->entry;
+
+	for (struct cpuid_leaf *l = t->basic; l < end; l++)
+		if (l->count == 1 && l->other == l->first)
+			l->count = 0;
+}
+
 void cpuid_build(struct vcpu *v)
 {
 	bool is_amd = cpu_info.vendor == CPU_AMD;
@@ -385,5 +395,6 @@ void cpuid_build(struct vcpu *v)
 	if (is_amd)
 		amd_finish(&b);
 	beyond_make(&b);
+	singles_settle(b.t);
 	cpuid_xcr0_changed(v);
 }

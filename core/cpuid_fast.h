@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Looking up an answer of CPUID, inline: the most frequent exit of many guests has no call to spare.
- * On the isolated tables too: nothing but the hot page and the guest's table is touched.
+ * Looking up an answer of CPUID, inline: the most frequent exit of many guests has no call to
+ * spare. On the isolated tables too: nothing but the hot page and the guest's table is touched.
  */
 #ifndef CORE_CPUID_FAST_H
 #define CORE_CPUID_FAST_H

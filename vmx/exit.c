@@ -15,7 +15,7 @@ VMCS_INLINE void rip_write(u64 rip)
 {
 	u32 blocking = vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 
-	vmwritenat(VMCS_GUEST_RIP, rip);
+	vmwrite_sure(VMCS_GUEST_RIP, rip);
 	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
 		vmwrite32(VMCS_GUEST_INTERRUPTIBILITY,
 			  blocking & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));

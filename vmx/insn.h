@@ -67,6 +67,12 @@ VMCS_INLINE void vmread_to(u64 *value, enum vmcsnat field)
 	__asm__ volatile("vmread %1, %0" : "=m"(*value) : "r"((u64)field) : "cc");
 }
 
+/* To a field that every VMCS has and may have any value: cannot fail. */
+VMCS_INLINE void vmwrite_sure(u64 encoding, u64 value)
+{
+	__asm__ volatile("vmwrite %1, %0" : : "r"(encoding), "r"(value) : "cc", "memory");
+}
+
 /* A write that the CPU refuses is a bug of ours: undefined instruction, thus panic. */
 VMCS_INLINE void vmwrite(u64 encoding, u64 value)
 {

@@ -124,7 +124,7 @@ static inline struct vmx_vcpu *vmx_vcpu(struct vcpu *v)
 
 /*
  * enter.S: into the guest, and stay there while its exits are handled on the spot. Interrupts off.
- * NEXT_SLOW: hot->exit_reason is for the full code; NEXT_AGAIN: a request is set, or fast_left is 0.
+ * NEXT_SLOW: an exit for the full code, or VMfail (hot->exit_reason); NEXT_AGAIN: a request is set.
  */
 enum next vmx_stay(struct vcpu_hot *hot);
 extern const u8 vmx_exit[]; /* where exits arrive */

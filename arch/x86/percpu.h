@@ -62,7 +62,7 @@ struct percpu {
 	u64 nmis; /* [o] */
 	u64 stray_kicks; /* [o] kicks that came too late; IRQ_POSTED in irqs[] always has */
 	u64 stray_irqs; /* [o] vectors that nobody handles */
-	u64 iso_cr3; /* [c] what the doors load: this CPU's isolated tables, see arch/x86/iso_cpu.h */
+	u64 iso_cr3; /* [c] what the doors load: this CPU's isolated tables, see iso_cpu.h */
 	u64 full_cr3; /* [c] and the full ones */
 	u64 *iso_window; /* [c] the window's entries: isolated code may write them */
 	u64 iso_faults; /* [o] faults on the isolated tables */

@@ -50,7 +50,8 @@ class Image:
 
     def is_isolated(self, address):
         return any(self.address.get(f"iso_{kind}_start", 0) <= address
-                   < self.address.get(f"iso_{kind}_end", 0) for kind in ("text", "rodata", "shared"))
+                   < self.address.get(f"iso_{kind}_end", 0)
+                   for kind in ("text", "rodata", "shared"))
 
     def is_inside(self, address):
         return self.address["image_start"] <= address < self.address["image_end"]
@@ -123,7 +124,7 @@ def fixups(image):
 
 
 def entry_errors(image):
-    if "_start" in image.address and "core_main" in image.address: # the little images below have none
+    if "core_main" in image.address: # the little images below have no entry
         yield from entry.errors(image.insns, entry.offsets(), fixups(image))
 
 
