@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The operator's console: one serial line shared by Lamina's log, the guests' consoles and the
- * monitor. One guest is selected: what it prints appears, what the operator types goes to it. What
- * others print waits in a buffer until they are selected. The escape character changes between the
- * selected guest and the monitor. Output from any CPU and context; input is polled by a timer on
- * the boot CPU.
+ * monitor. One guest is selected: what it prints appears, what the operator types goes to it. The
+ * last 64 KiB of each guest are kept; what it printed unseen is shown when it is selected. The
+ * escape character changes between the selected guest and the monitor. Output from any CPU and
+ * context; input is polled by a timer on the boot CPU, and by everybody who waits for the line.
  */
 #ifndef CORE_CONSOLE_H
 #define CORE_CONSOLE_H
@@ -19,8 +19,12 @@ struct console_line {
 	int (*get)(void); /* a received byte, or -1 */
 };
 
-/* What gets the operator's input outside a guest, byte by byte. */
-typedef void (*console_reader_fn)(u8 byte);
+/* What gets the operator's input outside a guest, byte by byte. Called on the boot CPU. */
+struct console_reader {
+	void (*enter)(void); /* it has got the console */
+	bool (*input)(u8 byte); /* false: cannot take it now, again at the next poll */
+	void (*tick)(void); /* at every poll */
+};
 
 /*
  * Attach the serial line; from here on the log goes there. `escape` is the control character that
@@ -28,14 +32,22 @@ typedef void (*console_reader_fn)(u8 byte);
  */
 void console_init(const struct console_line *line, u8 escape);
 
-/* Start polling for input; `monitor` reads it while no guest does. After timer_start(). */
-void console_start(console_reader_fn monitor);
+/* Start polling for input; `monitor`, which lasts, reads it while no guest does. */
+void console_start(const struct console_reader *monitor);
 
-/* Give the console to VM `index`; false if there is none. Boot CPU. */
+/* Give the console to VM `index`, or to the one that had it last; false if there is none. Boot CPU. */
 bool console_select(u32 index);
+bool console_select_last(void);
 
 /* One byte that a guest sent to its first serial port. Caller holds vm->dev_lock. */
 void console_guest_output(struct vm *vm, u8 byte);
+
+/*
+ * What a guest has printed, by positions that only grow: that of the last `nr_lines` lines, and one
+ * line from *position on without its end, cut at `size_bytes`. False if none is complete there.
+ */
+u64 console_lines_back(u32 index, u64 nr_lines);
+bool console_line_read(u32 index, u64 *position, char *out, u32 size_bytes);
 
 /* Text of the monitor. */
 void console_print(const char *fmt, ...) __printf(1, 2);

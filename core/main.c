@@ -267,6 +267,8 @@ static bool is_boot_valid(const struct bootinfo *info)
 /* From entry.S, on the boot CPU's first stack, interrupts off. Does not return. */
 void core_main(const struct bootinfo *info)
 {
+	static const struct console_reader reader = { monitor_enter, monitor_input, monitor_tick };
+
 	machine_early();
 	if (!is_boot_valid(info))
 		panic("the loader and the core are of different versions");
@@ -281,7 +283,7 @@ void core_main(const struct bootinfo *info)
 	start_virt();
 	create_vms();
 	monitor_init((u8)boot->config.escape, quit);
-	console_start(monitor_input);
+	console_start(&reader);
 	vm_all_over_set(all_over);
 	for (u32 i = 0; i < boot->config.nr_vms; i++)
 		vm_start(vm_of(i));

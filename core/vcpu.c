@@ -267,3 +267,30 @@ void vcpu_startup_serve(struct vcpu *v)
 	if (startup & STARTUP_SIPI)
 		sipi_serve(v, startup & STARTUP_VECTOR);
 }
+
+void vcpu_regs_print(struct vcpu *v, void (*say)(const char *fmt, ...))
+{
+	static const char *const gprs[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					    "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char *const segs[] = { "es", "cs",	  "ss", "ds",	"fs",
+					    "gs", "ldtr", "tr", "gdtr", "idtr" };
+	typedef unsigned long long ull;
+	const u64 *g = v->hot->gprs;
+	struct segment s;
+
+	say("  rip %016llx rflags %08llx cr0 %08llx cr2 %016llx\n", (ull)hv_reg_get(v, REG_RIP),
+	    (ull)hv_reg_get(v, REG_RFLAGS), (ull)hv_reg_get(v, REG_CR0),
+	    (ull)hv_reg_get(v, REG_CR2));
+	say("  cr3 %016llx cr4 %08llx efer %08llx\n", (ull)hv_reg_get(v, REG_CR3),
+	    (ull)hv_reg_get(v, REG_CR4), (ull)hv_reg_get(v, REG_EFER));
+	v->hot->gprs[GPR_RSP] = hv_reg_get(v, REG_RSP);
+	for (u32 i = 0; i < NR_GPRS; i += 4)
+		say("  %s %016llx %s %016llx %s %016llx %s %016llx\n", gprs[i], (ull)g[i],
+		    gprs[i + 1], (ull)g[i + 1], gprs[i + 2], (ull)g[i + 2], gprs[i + 3],
+		    (ull)g[i + 3]);
+	for (enum seg i = SEG_ES; i < NR_SEGS; i++) {
+		hv_seg_get(v, i, &s);
+		say("  %-4s sel %04x ar %05x limit %08x base %016llx\n", segs[i], s.sel, s.ar,
+		    s.limit, (ull)s.base);
+	}
+}

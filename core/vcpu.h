@@ -165,6 +165,9 @@ void vcpu_destroy(struct vcpu *v);
  */
 void vcpu_reset(struct vcpu *v);
 
+/* Registers, line by line. Loaded on this CPU. */
+void vcpu_regs_print(struct vcpu *v, void (*say)(const char *fmt, ...));
+
 /* Everything as after INIT, waiting for a start-up IPI. Loaded on its own CPU. */
 void vcpu_init_signal(struct vcpu *v);
 

@@ -267,6 +267,7 @@ void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)
 	else
 		log_err("%s: killed: %s", vm->config->name, text);
 	if (v) {
+		vcpu_regs_print(v, log_say);
 		hv_dump(v);
 		trace_dump(v->cpu);
 	}
@@ -276,11 +277,14 @@ void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)
 static const char *const end_texts[] = {
 	[VM_END_NONE] = "ended",	     [VM_END_POWEROFF] = "powered off",
 	[VM_END_RESET] = "reset",	     [VM_END_EXIT] = "ended by its test device",
-	[VM_END_KILLED] = "killed",
+	[VM_END_KILLED] = "killed",	     [VM_END_STOPPED] = "stopped by the operator",
+	[VM_END_RESTARTED] = "reset by the operator",
 };
 
 static bool restarts(const struct vm *vm)
 {
+	if (vm->end == VM_END_RESTARTED)
+		return true;
 	if (vm->end == VM_END_RESET)
 		return vm->config->on_reset == CONFIG_RESTART;
 	return vm->end == VM_END_KILLED && vm->config->on_crash == CONFIG_RESTART;
@@ -314,6 +318,22 @@ static void round_end(struct vm *vm)
 		log_info("%s: restarts", vm->config->name);
 		vm_start(vm);
 	}
+}
+
+enum err vm_restart(struct vm *vm)
+{
+	enum err e;
+
+	if (!vm->is_over)
+		return ERR_BUSY;
+	vm->is_over = false;
+	e = power_on(vm);
+	vm->is_over = e;
+	if (e)
+		return e;
+	atomic_add_u32(&nr_alive, 1);
+	vm_start(vm);
+	return ERR_NONE;
 }
 
 void vm_vcpu_stopped(struct vcpu *v)

@@ -36,6 +36,8 @@ enum vm_end {
 	VM_END_RESET, /* the guest asked for it, or triple-faulted */
 	VM_END_EXIT, /* test device, with vm->exit_code */
 	VM_END_KILLED, /* vm_kill() */
+	VM_END_STOPPED, /* the operator asked for it */
+	VM_END_RESTARTED, /* the same, and for more */
 };
 
 struct vm {
@@ -84,6 +86,9 @@ enum err vm_create(const struct vm_config *config, u32 index, struct vm **out) _
 
 /* Start the VM of vm_create(): its vCPUs go into the run queues. Any CPU. */
 void vm_start(struct vm *vm);
+
+/* Power on a VM that is over. ERR_BUSY if it is not; what the images' loaders say. Boot CPU. */
+enum err vm_restart(struct vm *vm) __must_check;
 
 /* From the scheduler: `v` has left its run loop because its VM stops. Its own CPU. */
 void vm_vcpu_stopped(struct vcpu *v);

@@ -127,6 +127,15 @@ void log_write(enum log_level level, const char *fmt, ...)
 	va_end(ap);
 }
 
+void log_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	log_vwrite(LOG_ERROR, fmt, ap);
+	va_end(ap);
+}
+
 /* Where reading may start: the oldest whole line that the ring still has, from `from` on. */
 static u64 position_valid(u64 from, u64 head)
 {

@@ -49,6 +49,9 @@ void log_level_set(enum log_level level);
 void log_write(enum log_level level, const char *fmt, ...) __printf(2, 3);
 void log_vwrite(enum log_level level, const char *fmt, va_list ap);
 
+/* An error, too, for those who want a function that prints lines. */
+void log_say(const char *fmt, ...) __printf(1, 2);
+
 #define log_err(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The monitor: a few commands for the operator on the console. Runs on the boot CPU from the
- * console's timer, beside running guests.
+ * The monitor: commands for the operator on the console, core/mon/commands.def. Runs on the boot
+ * CPU from the console's timer, beside running guests.
  */
 #ifndef CORE_MON_MONITOR_H
 #define CORE_MON_MONITOR_H
@@ -11,7 +11,9 @@
 /* `end_run` is called by the command quit. Boot CPU, once. */
 void monitor_init(u8 escape, void (*end_run)(void));
 
-/* One byte of input. The escape character means that the monitor has just been entered. */
-void monitor_input(u8 byte);
+/* For struct console_reader. */
+void monitor_enter(void);
+bool monitor_input(u8 byte);
+void monitor_tick(void);
 
 #endif
