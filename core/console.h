@@ -35,7 +35,7 @@ void console_init(const struct console_line *line, u8 escape);
 /* Start polling for input; `monitor`, which lasts, reads it while no guest does. */
 void console_start(const struct console_reader *monitor);
 
-/* Give the console to VM `index`, or to the one that had it last; false if there is none. Boot CPU. */
+/* The console for VM `index`, or for the one that had it last; false: there is none. Boot CPU. */
 bool console_select(u32 index);
 bool console_select_last(void);
 

@@ -19,10 +19,10 @@
 #define WAKE_MARGIN_NS 1000000ull
 
 /*
- * How often the sleepers are looked through, and the trace gets a whole time stamp: before 32 bits
- * of one go round.
+ * How often the trace gets a whole time stamp, before 32 bits of one go round; every other time the
+ * sleepers are looked through.
  */
-#define AUDIT_NS 500000000ull
+#define TICK_NS 500000000ull
 
 struct sched_cpu {
 	struct list queue; /* [o] of those that want to run, by vruntime */
@@ -32,6 +32,7 @@ struct sched_cpu {
 	struct timer slice; /* fires when the running one has had its slice */
 	struct timer audit;
 	u32 index; /* [c] */
+	u32 ticks; /* [o] */
 	u32 load; /* [c] sum of weights of those created here */
 	bool is_woken; /* [o] IRQ_WAKE has come since posted_wake() */
 	struct vcpu *inbox __aligned(64); /* [a] newest first */
@@ -118,8 +119,9 @@ static void audit_fire(struct timer *t)
 	struct list_node *node;
 
 	trace_event(TRACE_TICK, 0);
-	list_for_each(node, &c->parked) audit_one(vcpu_of_node(node));
-	timer_arm(t, clock_tsc() + clock_tsc_from_ns(AUDIT_NS));
+	if (c->ticks++ % 2)
+		list_for_each(node, &c->parked) audit_one(vcpu_of_node(node));
+	timer_arm(t, clock_tsc() + clock_tsc_from_ns(TICK_NS));
 }
 
 u64 sched_lost_wakes(void)
@@ -435,7 +437,7 @@ __noreturn void sched_loop(void)
 	struct sched_cpu *c = this_sched();
 	struct vcpu *v;
 
-	timer_arm(&c->audit, clock_tsc() + clock_tsc_from_ns(AUDIT_NS));
+	timer_arm(&c->audit, clock_tsc() + clock_tsc_from_ns(TICK_NS));
 	for (;;) {
 		timer_run();
 		inbox_drain(c, false);

@@ -2,8 +2,8 @@
 /*
  * The exit trace: each CPU writes its exits and events into a ring that lies in pages of its own,
  * so that the isolated tables can map it. Always on: an exit costs nine instructions. Writers own
- * their CPU's ring and take no lock; whoever reads another CPU's gets a copy whose oldest and
- * newest entries may be torn, and skips those.
+ * their CPU's ring and take no lock; whoever reads another CPU's gets a copy, and skips the oldest
+ * entries, which may be torn.
  *
  * An exit has the low half of the time stamp only. Events have all of it, and every CPU writes one
  * twice a second; so the time of an exit follows from its neighbours.

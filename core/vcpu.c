@@ -270,10 +270,10 @@ void vcpu_startup_serve(struct vcpu *v)
 
 void vcpu_regs_print(struct vcpu *v, void (*say)(const char *fmt, ...))
 {
-	static const char *const gprs[] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-					    "r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
-	static const char *const segs[] = { "es", "cs",	  "ss", "ds",	"fs",
-					    "gs", "ldtr", "tr", "gdtr", "idtr" };
+	static const char gprs[][4] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+					"r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
+	static const char segs[][5] = { "es", "cs", "ss", "ds", "fs",
+					"gs", "ldtr", "tr", "gdtr", "idtr" };
 	typedef unsigned long long ull;
 	const u64 *g = v->hot->gprs;
 	struct segment s;

@@ -15,6 +15,7 @@
 #include "core/lib/log.h"
 #include "core/npt.h"
 #include "core/sched.h"
+#include "core/trace.h"
 #include "svm/svm.h"
 #include "vmx/vmx.h"
 
@@ -45,6 +46,17 @@ void *page_alloc(void)
 void page_free(void *page)
 {
 	free(page);
+}
+
+void trace_event(enum trace_event what, u64 datum)
+{
+	(void)what;
+	(void)datum;
+}
+
+void trace_dump(u32 cpu)
+{
+	(void)cpu;
 }
 
 /* Physical memory is where the test has it. */
