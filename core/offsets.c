@@ -18,6 +18,7 @@ void offsets(void)
 	OFFSET(HOT_REQUESTS, vcpu_hot, requests);
 	OFFSET(HOT_ENTRY_WORD, vcpu_hot, entry_word);
 	OFFSET(HOT_HOST_RSP, vcpu_hot, host_rsp);
+	OFFSET(HOT_TRACE_AT, vcpu_hot, trace_at);
 	OFFSET(HOT_VMCB_PA, vcpu_hot, vmcb_pa);
 	OFFSET(HOT_HOST_VMCB_PA, vcpu_hot, host_vmcb_pa);
 	OFFSET(HOT_VMCB, vcpu_hot, vmcb);

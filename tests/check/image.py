@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import entry
+import exit_trace
 
 FPU = re.compile(r"%([xyz]mm\d|st\b|mm\d)|^(f(ld|st|nsave|rstor)|fx|xsave|xrstor)")
 FPU_OWNERS = {"fpu_save", "fpu_restore"}
@@ -128,6 +129,11 @@ def entry_errors(image):
         yield from entry.errors(image.insns, entry.offsets(), fixups(image))
 
 
+def trace_errors(image):
+    if "vmx_enter" in image.address:
+        yield from exit_trace.errors(image.insns, entry.offsets()["HOT_TRACE_AT"])
+
+
 CHECKS = {
     "no FPU or vector registers": fpu_errors,
     "no segment is writable and executable": segment_errors,
@@ -135,6 +141,7 @@ CHECKS = {
     "no indirect branches in isolated code": indirect_errors,
     "isolated code stays inside": outside_errors,
     "into a guest and out: FLG-2, 3, 4, 5, 14": entry_errors,
+    "the exit trace costs fewer than 10 instructions": trace_errors,
 }
 
 # A sound little image, and what makes it a bad one.
@@ -181,6 +188,7 @@ def self_tests(folder):
     writable = sample(folder, "nop", "-N")
     yield "noticed: a writable and executable segment", bool(list(segment_errors(writable)))
     yield from entry.self_tests()
+    yield from exit_trace.self_tests()
 
 
 def main():

@@ -128,16 +128,19 @@ def steering(d):
     session.send("vm alpha\n")
     session.expect(r"NMI received for unknown reason|Uhhuh", never=NEVER)
     to_monitor(session)
-    for command, said in (("stop beta", "beta: stopped by the operator(.*\n)*.*beta: over"),
-                          ("stop beta", "beta: is over; 'start'"),
-                          ("reset beta", "beta: is over; 'start'"), ("start beta", "beta: started"),
-                          ("reset beta", "beta: reset by the operator(.*\n)*.*beta: restarts"),
-                          ("pause beta", "beta: paused"),
-                          ("stop beta", "beta: stopped by the operator(.*\n)*.*beta: over")):
+    for command, said in (("stop beta", "beta: is over; 'start'"),
+                          ("reset beta", "beta: is over; 'start'"),
+                          ("pause beta", "beta: is over already"), ("start beta", "beta: started"),
+                          ("pause alpha", "alpha: paused"),
+                          ("reset alpha", "alpha: reset by the operator(.*\n)*.*alpha: restarts"),
+                          ("stop alpha", "alpha: stopped by the operator(.*\n)*.*alpha: over"),
+                          ("start alpha", "alpha: started"), ("start alpha", "alpha: is running"),
+                          ("pause alpha", "alpha: paused"),
+                          ("stop alpha", "alpha: stopped by the operator(.*\n)*.*alpha: over")):
         d.used.add(command.split()[0])
         session.type(command)
         session.expect(said)
-    d.run("vms", r"beta +1 +16 over +[34] ")
+    d.run("vms", r"alpha +1 +192 over +3 (.*\n)*.*beta +1 +16 (running|over) +2 ")
 
 
 def editing(d):

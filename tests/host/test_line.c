@@ -148,7 +148,7 @@ static const struct {
 	{ "x alp\t", "x alp", 5 },
 	{ "zz\t", "zz", 2 },
 	{ "p\tau\t", "pause ", 6 },
-	{ "eg x\x01r\t", "regs eg x", 5 },
+	{ "s x\x01reg\t", "regs s x", 5 },
 	{ "a\x07\x0c" "b", "ab", 2 },
 };
 

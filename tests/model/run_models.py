@@ -37,6 +37,15 @@ SHORT = """
     wake LOOKEARLY: waits
     wake STATEFIRST: asleep
     wake NOIPI: waits
+    pause
+    pause NV=2 NC=1 ROUNDS=1
+    pause ASKFIRST: invalid end state
+    pause NEWRACE: inside
+    pause CLRLATE: invalid end state
+    pause NOLOOK: stuck
+    pause NOCAS: twice
+    pause NOWAIT: inside
+    pause NOTURN: inside
     posted
     posted NDSTSPLIT
     posted PIRFIRST: lost
