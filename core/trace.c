@@ -52,7 +52,7 @@ void trace_event(enum trace_event what, u64 datum)
 
 	if (!entry)
 		return;
-	(void)trace_step(at_of(cpu));
+	(void)trace_advance(at_of(cpu));
 	*entry = (struct trace_entry){ (u32)now, TRACE_EVENT | what, datum, now, who_of(cpu) };
 }
 

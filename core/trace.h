@@ -52,7 +52,7 @@ _Static_assert(sizeof(struct trace_entry) == 32, "two entries in a cache line");
 #define TRACE_ENTRIES (TRACE_BYTES / (u32)sizeof(struct trace_entry))
 
 /* Step on to the next entry, past *at, which is to be filled. True: that is the ring's first. */
-static inline __attribute__((always_inline)) bool trace_step(struct trace_entry **at)
+static inline __attribute__((always_inline)) bool trace_advance(struct trace_entry **at)
 {
 	return add_is_zero_u16((u16 *)at, sizeof(**at));
 }
@@ -67,7 +67,7 @@ trace_exit(struct vcpu_hot *hot, u32 code)
 {
 	struct trace_entry *entry = hot->trace_at;
 
-	if (unlikely(trace_step(&hot->trace_at)))
+	if (unlikely(trace_advance(&hot->trace_at)))
 		atomic_or_u32(&hot->requests, REQ_OUT);
 	entry->tsc_low = (u32)rdtsc();
 	entry->code = code;
