@@ -123,7 +123,7 @@ WRAPS_inject := testdev_read testdev_write vmx_stay svm_stay iso_root_cr3
 # happened is looked at before the host's interrupts are let in.
 EDIT_inject := /kick.pml: test/{n;s/$$/; movq %rbx, %rdi; call inject_window/};s/ISO_[EL].*//;s/^3:\tvmrun/\taddq inject_offset(%rip), %rax\n&/;s/^\tstgi/\tmovq %rbx, %rdi; call inject_out; stgi/
 VARIANT_fine := mark
-WRAPS_fine := testdev_read irq_dispatch vmx_run vmx_stay svm_run svm_stay
+WRAPS_fine := testdev_read vmx_run vmx_stay svm_run svm_stay
 EDIT_fine :=
 # C code sets and clears the mark.
 VARIANT_coarse := mark

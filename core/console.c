@@ -271,6 +271,9 @@ static void poll(struct timer *t)
 		inputs.tail++;
 		console_leave(h);
 	}
+	for (u32 i = 0; i < BOOT_MAX_VMS; i++)
+		if (vm_of(i))
+			uart_flush(vm_of(i));
 	monitor->tick();
 	timer_arm(t, tsc_after_us(POLL_US));
 }

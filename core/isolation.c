@@ -38,8 +38,8 @@ enum err isolation_cpu_on(void)
 /* All that V0 shows of a VM is of this VM, so its vCPUs' hot pages are no secret to one another. */
 static enum err vm_show(const struct vm *vm)
 {
-	void *pages[2 * VM_MAX_VCPUS];
-	u32 n = 0;
+	void *pages[2 * VM_MAX_VCPUS + 1] = { vm->iso };
+	u32 n = 1;
 
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		pages[n++] = vm->vcpu[i]->hot;

@@ -11,6 +11,7 @@ enum next {
 	NEXT_SKIP, /* advance RIP past the instruction, then resume */
 	NEXT_SLOW, /* leave the isolated tables and let core/slow.c handle the exit record */
 	NEXT_KILL, /* this VM is over; the handler has called vm_kill() */
+	NEXT_OPEN, /* SVM, on the isolated tables: let the host's interrupts in, then resume */
 };
 
 #endif

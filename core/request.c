@@ -1,32 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/request.h"
 
+#include "arch/x86/apic.h"
 #include "arch/x86/atomic.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/ipi.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/trap.h"
-#include "core/vcpu.h"
+#include "core/vm.h"
 
 /*
  * Make the vCPU that was seen in the guest come out. Whoever turns MODE_KICKED on in the very word
  * it saw sends the IPI; losing means that somebody is sending for this entry, or that the vCPU has
  * left it, and any later entry reads the requests again. Between winning and sending nothing may
- * intervene, so interrupts are off.
+ * intervene, so interrupts are off. True if this one has sent it.
  */
-static void mode_kick(struct vcpu *v, u64 seen)
+static inline __attribute__((always_inline)) bool mode_kick(struct vcpu_hot *hot, u64 seen)
 {
-	u64 *mode = &v->hot->mode;
+	bool wins;
 	u64 flags;
 
 	if (seen & MODE_KICKED)
-		return;
+		return false;
 	flags = irq_save();
-	if (atomic_cas_u64(mode, seen, seen | MODE_KICKED)) { /* kick.pml: CAS */
+	wins = atomic_cas_u64(&hot->mode, seen, seen | MODE_KICKED); /* kick.pml: CAS */
+	if (wins)
 		ipi_send((u32)(seen >> MODE_APIC_SHIFT), IRQ_KICK); /* kick.pml: send */
-		atomic_add_u64(&v->irqs.kicks, 1);
-	}
 	irq_restore(flags);
+	return wins;
 }
 
 /* A kick that finds nobody to kick any more costs an interrupt and means nothing: only counted. */
@@ -36,6 +37,28 @@ static void kick_interrupt(void)
 
 	if (!v || !(atomic_load_u64(&v->hot->mode) & MODE_KICKED))
 		this_cpu()->stray_kicks++;
+}
+
+/* What ends a guest's run has found it there, so it is no stray one. */
+ISO_TEXT bool request_interrupt_fast(u8 vector)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (vector != IRQ_KICK && vector != IRQ_POSTED)
+		return false;
+	cpu->irqs[vector]++;
+	cpu->iso_kicks += vector == IRQ_KICK;
+	apic_eoi();
+	return true;
+}
+
+ISO_TEXT bool request_irq_take(struct vcpu_hot *hot)
+{
+	if (atomic_load_u32(&hot->requests) != REQ_IRQ || hot->apic_live)
+		return false;
+	/* Others may come meanwhile: the next entry finds them. */
+	atomic_and_u32(&hot->requests, ~(u32)REQ_IRQ);
+	return true;
 }
 
 void request_init(void)
@@ -51,10 +74,32 @@ void vcpu_request(struct vcpu *v, u32 bits)
 	/* The locked OR is the full barrier that pairs with the XCHG of the entry code. */
 	atomic_or_u32(&hot->requests, bits); /* kick.pml, wake.pml: LOCK OR */
 	seen = atomic_load_u64(&hot->mode); /* kick.pml, wake.pml: load */
-	if (seen & MODE_IN_GUEST)
-		mode_kick(v, seen);
-	else
+	if (!(seen & MODE_IN_GUEST))
 		vcpu_wake(v);
+	else if (mode_kick(hot, seen))
+		atomic_add_u64(&v->irqs.kicks, 1);
+}
+
+ISO_TEXT void request_fast(struct vcpu_hot *hot, struct vcpu_hot *to, u32 bits)
+{
+	u64 seen;
+
+	atomic_or_u32(&to->requests, bits); /* kick.pml, wake.pml: LOCK OR */
+	seen = atomic_load_u64(&to->mode); /* kick.pml, wake.pml: load */
+	if (seen & MODE_IN_GUEST) {
+		hot->fast_kicks += mode_kick(to, seen);
+	} else if (atomic_load_u32(&to->run_state) == RUN_PARKED) { /* wake.pml: load */
+		hot->wakes |= 1ull << to->index;
+		atomic_or_u32(&hot->requests, REQ_OUT);
+	}
+}
+
+void vcpu_wake_noted(struct vcpu *v)
+{
+	u64 wakes = v->hot->wakes;
+
+	for (v->hot->wakes = 0; wakes; wakes &= wakes - 1)
+		vcpu_wake(v->vm->vcpu[bit_first(wakes)]);
 }
 
 void vcpu_wake(struct vcpu *v)

@@ -14,6 +14,7 @@
 #include "core/lib/bits.h"
 
 struct vcpu;
+struct vcpu_hot;
 
 #define REQ_EVENT BIT(0) /* an interrupt or NMI may have become deliverable */
 #define REQ_TIMER BIT(1) /* this CPU's timer queue has something due */
@@ -25,6 +26,7 @@ struct vcpu;
 #define REQ_APIC BIT(7) /* the local APIC's hardware is to be brought in line: lapic_hw_update() */
 #define REQ_RESCHED BIT(8) /* another vCPU may have a better claim to this CPU */
 #define REQ_APIC_TIMER BIT(9) /* the local APIC's timer has expired */
+#define REQ_IRQ BIT(10) /* the local APIC's IRR may have got something, and nothing else happened */
 #define REQ_PAUSE BIT(10) /* the VM is paused, see core/pause.h */
 
 /* Set the handler of kicks. Boot CPU, once. */
@@ -32,6 +34,24 @@ void request_init(void);
 
 /* Set `bits` (not 0) for `v`; make it come out of the guest, or wake it, if need be. */
 void vcpu_request(struct vcpu *v, u32 bits);
+
+/*
+ * vcpu_request() on the isolated tables, from the vCPU of `hot` to another one of its VM. Who has to
+ * be woken is noted in hot->wakes, for vcpu_wake_noted() on the full tables, soon.
+ */
+void request_fast(struct vcpu_hot *hot, struct vcpu_hot *to, u32 bits);
+void vcpu_wake_noted(struct vcpu *v);
+
+/*
+ * A kick or notification has come, on the isolated tables: it is ended, and counted. False for other
+ * vectors, with nothing done.
+ */
+bool request_interrupt_fast(u8 vector);
+
+/*
+ * Is all that is asked for a look at IRR? Then that request is taken. On the isolated tables.
+ */
+bool request_irq_take(struct vcpu_hot *hot);
 
 /* Take and clear `bits` if any is set; returns those that were. The vCPU's own CPU. */
 u32 vcpu_request_take(struct vcpu *v, u32 bits);

@@ -22,7 +22,7 @@
 
 /* Everything but REQ_STOP, which stays set until the vCPU is powered on again. */
 #define REQ_SERVED                                                                                 \
-	(REQ_EVENT | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC |              \
+	(REQ_EVENT | REQ_IRQ | REQ_TIMER | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT | REQ_APIC |    \
 	 REQ_APIC_TIMER | REQ_PAUSE)
 
 /* What does not keep a vCPU from sleeping: the CPU's loop looks after these itself. */
@@ -70,6 +70,7 @@ static void vcpu_enter(struct vcpu *v)
 	next = hv_run(v);
 	if (unlikely(atomic_load_u64(&v->hot->mode) & MODE_IN_GUEST))
 		panic("a way out of the guest leaves its mark");
+	vcpu_wake_noted(v);
 	event_collect(v);
 	if (next == NEXT_SLOW)
 		slow_exit(v);

@@ -91,6 +91,9 @@ struct vcpu_hot {
 	struct trace_entry *trace_at; /* [o] next entry of this CPU's trace, see core/trace.h */
 	struct vcpu *vcpu; /* [c] not mapped on isolated tables: do not follow it there */
 	struct cpuid_table *cpuid; /* [p] */
+	struct vm_iso *vm_iso; /* [c] the VM's page */
+	u64 wakes; /* [o] vCPUs, by index, to be woken on the full tables */
+	u64 fast_kicks; /* [o] kicks sent from the isolated part */
 	u64 tsc_offset; /* [o] guest TSC = host TSC + offset */
 	u64 fast_irqs; /* [o] interrupts injected in the isolated part */
 	u64 slow_exits; /* [o] those that left the isolated part; exit_counts has all */
@@ -102,6 +105,7 @@ struct vcpu_hot {
 	u32 timer_shift; /* [c] VMX: the preemption timer counts TSC >> shift */
 	u32 exit_reason; /* [o] VMX: of the last exit, or VMX_REASON_FAILED */
 	u32 clean_bits; /* [c] SVM: what the VMCB's clean field may say */
+	u32 index; /* [c] as vcpu->index */
 	bool has_fast_deadline; /* [c] run() keeps to tsc_deadline and others_deadline_tsc */
 	bool is_deadline_noted; /* [o] the timer queue has not heard of tsc_deadline yet */
 	bool is_window_fast; /* [o] the interrupt window is open for the local APIC only */

@@ -90,12 +90,18 @@ static enum err memory_create(struct vm *vm, const struct ram_layout *ram)
 
 static enum err vcpus_create(struct vm *vm)
 {
-	vm->nr_vcpus = vm->config->cpus;
+	vm->iso = page_alloc();
+	if (!vm->iso)
+		return ERR_NOMEM;
+	vm->nr_vcpus = vm->iso->nr_vcpus = vm->config->cpus;
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		enum err e = vcpu_create(vm, i, &vm->vcpu[i]);
 
 		if (e)
 			return e;
+		vm->iso->hot[i] = vm->vcpu[i]->hot;
+		vm->iso->hot[i]->vm_iso = vm->iso;
+		vm->iso->hot[i]->index = i;
 	}
 	return ERR_NONE;
 }
@@ -305,6 +311,7 @@ static void vm_over(struct vm *vm)
 /* Nobody runs the VM any more: the last vCPU to leave decides what comes next. */
 static void round_end(struct vm *vm)
 {
+	uart_flush(vm);
 	if (vm->end == VM_END_EXIT)
 		log_info("%s: %s, code %u", vm->config->name, end_texts[vm->end], vm->exit_code);
 	else

@@ -26,8 +26,7 @@
 #include "core/load/load.h"
 #include "core/memslot.h"
 #include "core/vcpu.h"
-
-#define VM_MAX_VCPUS 64
+#include "core/vm_iso.h"
 
 /* Why a VM stopped; decides what happens next. */
 enum vm_end {
@@ -45,6 +44,7 @@ struct vm {
 	u32 index; /* [c] */
 	u32 nr_vcpus; /* [c] */
 	struct vcpu *vcpu[VM_MAX_VCPUS]; /* [c] */
+	struct vm_iso *iso; /* [c] */
 	u32 end; /* [a] enum vm_end; first to set it wins */
 	u32 exit_code; /* [a] valid with VM_END_EXIT */
 	u32 running; /* [a] vCPUs that have not stopped since the last power-on */

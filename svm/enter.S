@@ -84,8 +84,25 @@ svm_stay:
 	testl %eax, %eax
 	jz 1b
 	movl %eax, %edi
-	jmp 6f
+	cmpl $NEXT_OPEN, %eax
+	jne 6f
+	/* The interrupt or NMI that ended the run is taken here: the stubs are isolated code. */
+	movq HOT_VMCB_PA(%rbx), %rax
+	vmsave %rax
+	movq HOT_HOST_VMCB_PA(%rbx), %rax
+	vmload %rax
+	stgi
+	nop
+	clgi
+	movq HOT_VMCB_PA(%rbx), %rax
+	vmload %rax
+	jmp 1b
 2:	movb $0, HOT_MODE(%rbx) /* kick.pml: abandon */
+	movq HOT_VMCB(%rbx), %rsi
+	movq %rbx, %rdi
+	call svm_request_fast
+	testl %eax, %eax
+	jz 1b
 	xorl %edi, %edi /* NEXT_AGAIN */
 6:	movq %rbp, HOT_GPRS+8*5(%rbx)
 	movq %r12, HOT_GPRS+8*12(%rbx)

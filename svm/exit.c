@@ -3,6 +3,7 @@
 #include "svm/svm.h"
 
 #include "arch/x86/regs.h"
+#include "core/dev/uart.h"
 #include "core/emulate.h"
 #include "core/cpuid_fast.h"
 #include "core/hypercall.h"
@@ -22,6 +23,8 @@ enum svm_exit_code {
 #define LEN_CPUID 2
 #define LEN_MSR 2
 #define LEN_VMMCALL 3
+#define LEN_HLT 1
+#define LEN_CACHE 2
 
 ISO_TEXT static enum next skip_fast(struct vcpu_hot *hot, struct vmcb *vmcb, enum exit_kind kind,
 				    u64 len_bytes)
@@ -137,6 +140,53 @@ ISO_TEXT NOINLINE static enum next vmmcall_fast(struct vcpu_hot *hot, struct vmc
 	return skip_fast(hot, vmcb, EXIT_HYPERCALL, LEN_VMMCALL);
 }
 
+/* Port accesses by one byte that are no string instruction, APM "IOIO Intercepts". */
+ISO_TEXT NOINLINE static enum next io_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	u64 info = vmcb->exit_info1;
+
+	if ((info & (IOIO_STRING | IOIO_REP)) || bits_get(info, 6, 4) != 1 ||
+	    uart_fast_io(hot, (u16)(info >> 16), info & IOIO_IN) != NEXT_SKIP)
+		return NEXT_SLOW;
+	return skip_fast(hot, vmcb, EXIT_IO, vmcb->exit_info2 - vmcb->rip);
+}
+
+/* An interrupt that waits already wakes it at once. */
+ISO_TEXT NOINLINE static enum next hlt_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	if (hot->apic_live || !(vmcb->rflags & RFLAGS_IF))
+		return NEXT_SLOW;
+	tpr_take(hot, vmcb);
+	lapic_fast_look(hot);
+	if (hot->irq_vector < 0)
+		return NEXT_SLOW;
+	skip_fast(hot, vmcb, EXIT_HLT, LEN_HLT);
+	irq_fast(hot, vmcb);
+	return NEXT_AGAIN;
+}
+
+/* What the full code wants to inject must not be overwritten. */
+ISO_TEXT enum next svm_request_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
+{
+	if ((vmcb->event_inj & EVENT_VALID) || !request_irq_take(hot))
+		return NEXT_SLOW;
+	tpr_take(hot, vmcb);
+	lapic_fast_look(hot);
+	if (hot->irq_vector != IRQ_NONE)
+		irq_fast(hot, vmcb);
+	return NEXT_AGAIN;
+}
+
+/* The host's interrupt or NMI is taken by the entry code. */
+ISO_TEXT NOINLINE static enum next host_fast(struct vcpu_hot *hot, const struct vmcb *vmcb, u64 code)
+{
+	/* What was to be injected is still to be. */
+	if (vmcb->exit_int_info & EVENT_VALID)
+		return NEXT_SLOW;
+	hot->exit_counts[code == SVM_EXIT_INTR ? EXIT_INTR : EXIT_NMI]++;
+	return NEXT_OPEN;
+}
+
 /* Nothing but jumps: each of the others has a frame of its own, if it needs one. */
 ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
@@ -159,6 +209,15 @@ ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 		return vmmcall_fast(hot, vmcb);
 	if (code == SVM_EXIT_VINTR)
 		return window_fast(hot, vmcb);
+	if (code == SVM_EXIT_INTR || code == SVM_EXIT_NMI)
+		return host_fast(hot, vmcb, code);
+	if (code == SVM_EXIT_IOIO)
+		return io_fast(hot, vmcb);
+	if (code == SVM_EXIT_HLT)
+		return hlt_fast(hot, vmcb);
+	/* All of the guest's memory is coherent write-back memory: nothing is to be done. */
+	if (code == SVM_EXIT_WBINVD || code == SVM_EXIT_INVD)
+		return skip_fast(hot, vmcb, EXIT_CACHE, LEN_CACHE);
 	return NEXT_SLOW;
 }
 

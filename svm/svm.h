@@ -79,6 +79,9 @@ extern const u8 svm_aborted[]; /* where a fault of ours on the isolated tables c
 /* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
 enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb);
 
+/* An entry was abandoned for a request: NEXT_AGAIN if that is served now, else NEXT_SLOW. */
+enum next svm_request_fast(struct vcpu_hot *hot, struct vmcb *vmcb);
+
 /* Fill hot->exit from the VMCB. On the full tables, guest state saved. */
 void svm_exit_decode(struct vcpu *v);
 

@@ -88,6 +88,10 @@ vmx_exit:
 	jz 1b
 	jmp 4f
 3:	movb $0, HOT_MODE(%rbx) /* kick.pml: abandon */
+	movq %rbx, %rdi
+	call vmx_request_fast
+	testl %eax, %eax
+	jz 1b
 	xorl %eax, %eax /* NEXT_AGAIN */
 4:	movq %rbp, HOT_GPRS+8*5(%rbx)
 	movq %r12, HOT_GPRS+8*12(%rbx)

@@ -6,6 +6,7 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/regs.h"
 #include "core/cpuid_fast.h"
+#include "core/dev/uart.h"
 #include "core/hypercall.h"
 #include "core/msr.h"
 #include "core/trace.h"
@@ -167,6 +168,60 @@ VMCS_INLINE enum next cpuid_fast(struct vcpu_hot *hot, u64 rip)
 	return fast_done(hot, EXIT_CPUID, rip);
 }
 
+/* Port accesses by one byte, SDM "Exit Qualification for I/O Instructions". */
+#define QUAL_IO_WIDER (MASK(2, 0) | BIT(4) | BIT(5)) /* or by a string instruction */
+#define QUAL_IO_IN BIT(3)
+
+ISO_TEXT NOINLINE static enum next io_fast(struct vcpu_hot *hot, u64 rip)
+{
+	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
+
+	if ((qualification & QUAL_IO_WIDER) || is_single_stepped() ||
+	    uart_fast_io(hot, (u16)(qualification >> 16), qualification & QUAL_IO_IN) != NEXT_SKIP)
+		return NEXT_SLOW;
+	return fast_done(hot, EXIT_IO, rip);
+}
+
+/* The exit has acknowledged it. */
+ISO_TEXT NOINLINE static enum next intr_fast(struct vcpu_hot *hot)
+{
+	if ((vmread32(VMCS_IDT_VECTORING_INFO) & INTR_VALID) ||
+	    !request_interrupt_fast((u8)vmread32(VMCS_EXIT_INTR_INFO)))
+		return NEXT_SLOW;
+	hot->exit_counts[EXIT_INTR]++;
+	return NEXT_AGAIN;
+}
+
+/* All of the guest's memory is coherent write-back memory: nothing is to be done. */
+ISO_TEXT NOINLINE static enum next cache_fast(struct vcpu_hot *hot, u64 rip)
+{
+	return is_single_stepped() ? NEXT_SLOW : fast_done(hot, EXIT_CACHE, rip);
+}
+
+/* An interrupt that waits already wakes it at once. */
+ISO_TEXT NOINLINE static enum next hlt_fast(struct vcpu_hot *hot, u64 rip)
+{
+	if (hot->apic_live || is_single_stepped() ||
+	    !(vmreadnat(VMCS_GUEST_RFLAGS) & RFLAGS_IF))
+		return NEXT_SLOW;
+	lapic_fast_look(hot);
+	if (hot->irq_vector < 0)
+		return NEXT_SLOW;
+	fast_done(hot, EXIT_HLT, rip);
+	irq_give(hot);
+	return NEXT_AGAIN;
+}
+
+/* What the full code wants to inject must not be overwritten. */
+ISO_TEXT enum next vmx_request_fast(struct vcpu_hot *hot)
+{
+	if ((vmread32(VMCS_ENTRY_INTR_INFO) & INTR_VALID) || !request_irq_take(hot))
+		return NEXT_SLOW;
+	lapic_fast_look(hot);
+	irq_fast(hot);
+	return NEXT_AGAIN;
+}
+
 /* Nothing but jumps: each of the others has a frame of its own, if it needs one. */
 ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot)
 {
@@ -191,6 +246,15 @@ ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot)
 		return timer_fast(hot);
 	case VMX_EXIT_VMCALL:
 		return vmcall_fast(hot, rip);
+	case VMX_EXIT_IO:
+		return io_fast(hot, rip);
+	case VMX_EXIT_EXTERNAL_INTERRUPT:
+		return intr_fast(hot);
+	case VMX_EXIT_HLT:
+		return hlt_fast(hot, rip);
+	case VMX_EXIT_INVD:
+	case VMX_EXIT_WBINVD:
+		return cache_fast(hot, rip);
 	default:
 		return NEXT_SLOW;
 	}

@@ -133,6 +133,9 @@ extern const u8 vmx_aborted[]; /* where a fault of ours on the isolated tables c
 /* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
 enum next vmx_exit_fast(struct vcpu_hot *hot);
 
+/* An entry was abandoned for a request: NEXT_AGAIN if that is served now, else NEXT_SLOW. */
+enum next vmx_request_fast(struct vcpu_hot *hot);
+
 /*
  * Leave the guest at its TSC deadline or when another timer of this CPU is due, whichever is first;
  * at the latest when the counter runs out.

@@ -17,7 +17,7 @@
 #define PIC2_COMMAND 0xa0
 #define PIC2_DATA 0xa1
 
-static volatile u8 *regs; /* [c] xAPIC registers; NULL: x2APIC */
+static volatile u8 *regs ISO_SHARED; /* [c] xAPIC registers; NULL: x2APIC */
 static u64 timer_khz; /* [c] counts per ms after the divider; 0: TSC deadline */
 
 bool apic_is_x2apic(void)
@@ -30,12 +30,12 @@ const void *apic_page(void)
 	return (const void *)regs;
 }
 
-u32 apic_read(u32 reg)
+ISO_TEXT u32 apic_read(u32 reg)
 {
 	return regs ? mmio_read32(regs + reg) : (u32)rdmsr(MSR_X2APIC + reg / 16);
 }
 
-void apic_write(u32 reg, u32 value)
+ISO_TEXT void apic_write(u32 reg, u32 value)
 {
 	if (regs)
 		mmio_write32(regs + reg, value);
@@ -48,7 +48,7 @@ u32 apic_id(void)
 	return regs ? apic_read(APIC_ID) >> ID_SHIFT : apic_read(APIC_ID);
 }
 
-void apic_eoi(void)
+ISO_TEXT void apic_eoi(void)
 {
 	apic_write(APIC_EOI, 0);
 }
@@ -57,7 +57,7 @@ void apic_eoi(void)
  * Two registers make one command on an xAPIC, so nothing may come between them. An x2APIC write is
  * not ordered after earlier stores (SDM "MSR Access in x2APIC Mode"), so a fence stands before it.
  */
-void apic_icr_write(u32 apic_id, u32 low)
+ISO_TEXT void apic_icr_write(u32 apic_id, u32 low)
 {
 	u64 flags = irq_save();
 	u32 polls;

@@ -126,10 +126,19 @@ trap_common:
 	wrmsr
 	.endm
 
-/* A fault on the isolated tables: GS may be the guest's, but they map struct percpu at ISO_SELF. */
+/*
+ * On the isolated tables, which map struct percpu at ISO_SELF: with a fault GS may be the guest's.
+ * Kicks and notifications are done with there.
+ */
 	.type trap_isolated, @function
 trap_isolated:
-	movabsq $ISO_SELF, %rax
+	movzbl TRAP_FRAME_VECTOR(%rsp), %edi
+	cmpl $IRQ_FIRST, %edi
+	jb 1f
+	call request_interrupt_fast
+	testb %al, %al
+	jnz 2f
+1:	movabsq $ISO_SELF, %rax
 	movq (%rax), %r13
 	gs_base_swap %r13, %r12
 	movq %gs:PERCPU_FULL_CR3, %rax
@@ -139,7 +148,7 @@ trap_isolated:
 	movq %gs:PERCPU_ISO_CR3, %rax
 	movq %rax, %cr3
 	gs_base_restore %r12
-	registers_pop_iret
+2:	registers_pop_iret
 	.size trap_isolated, . - trap_isolated
 
 /*

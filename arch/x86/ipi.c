@@ -9,7 +9,7 @@
 
 #define CALL_TIMEOUT_US 1000000
 
-void ipi_send(u32 apic_id, u8 vector)
+ISO_TEXT void ipi_send(u32 apic_id, u8 vector)
 {
 	apic_icr_write(apic_id, APIC_ICR_FIXED | APIC_ICR_ASSERT | vector);
 }

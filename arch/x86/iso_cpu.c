@@ -156,9 +156,11 @@ void iso_fault_handler_set(bool (*fn)(struct trap_frame *frame))
 
 void iso_trap(struct trap_frame *frame)
 {
-	this_cpu()->iso_faults++;
-	if (frame->vector < IRQ_FIRST && trap_fix_up(frame))
+	if (frame->vector >= IRQ_FIRST) {
+		irq_dispatch((u8)frame->vector);
 		return;
-	if (frame->vector >= IRQ_FIRST || !fault_handler || !fault_handler(frame))
+	}
+	this_cpu()->iso_faults++;
+	if (!trap_fix_up(frame) && (!fault_handler || !fault_handler(frame)))
 		panic_trap(frame);
 }

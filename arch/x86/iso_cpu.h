@@ -29,8 +29,9 @@ enum err iso_show(enum iso_part part, const void *owner, void *const *pages,
 struct iso_report iso_cpu_check(void);
 
 /*
- * From entry.S: an exception on the isolated tables. A bug of ours, unless the exception table
- * knows the instruction; `fn`, set once by core, may then give up the vCPU by changing the frame
+ * From entry.S: an interrupt or exception on the isolated tables. The first come only where SVM's
+ * entry code lets them in. An exception is a bug of ours, unless the exception table knows the
+ * instruction; `fn`, set once by core, may then give up the vCPU by changing the frame
  * and return true, or else it is a panic.
  */
 void iso_trap(struct trap_frame *frame);

@@ -15,6 +15,7 @@ void offsets(void);
 void offsets(void)
 {
 	DEFINE(TRAP_FRAME_BYTES, sizeof(struct trap_frame));
+	OFFSET(TRAP_FRAME_VECTOR, trap_frame, vector);
 	DEFINE(BOOT_STACK_BYTES, STACK_BYTES);
 	OFFSET(PERCPU_SELF, percpu, self);
 	OFFSET(PERCPU_VCPU, percpu, vcpu);

@@ -144,7 +144,7 @@ void lapic_set_irr(struct vcpu *v, u8 vector, bool is_level)
 		return;
 	}
 	atomic_or_u32(vector_word(regs, APIC_IRR, vector), vector_bit(vector));
-	vcpu_request(v, REQ_EVENT);
+	vcpu_request(v, REQ_IRQ);
 }
 
 void lapic_error(struct vcpu *v, u32 esr_bit)

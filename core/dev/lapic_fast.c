@@ -8,7 +8,9 @@
 
 #include "arch/x86/regs.h"
 #include "core/dev/lapic_priv.h"
+#include "core/request.h"
 #include "core/vcpu.h"
+#include "core/vm_iso.h"
 
 /*
  * The highest vector in service, or -1. Its class is never above that of the PPR, even where the
@@ -119,7 +121,7 @@ LAPIC_INLINE enum next fast_irr(struct vcpu_hot *hot, u8 vector)
 }
 
 /* SDM "Local APIC State After It Has Been Software Disabled": nothing is accepted. */
-LAPIC_INLINE bool is_self_ipi_fast(const u32 *regs, u64 vector)
+LAPIC_INLINE bool is_taken_fast(const u32 *regs, u64 vector)
 {
 	return vector <= LVT_VECTOR && vector >= LAPIC_VECTOR_MIN &&
 	       (reg_get(regs, APIC_SVR) & APIC_SVR_ENABLE);
@@ -127,27 +129,57 @@ LAPIC_INLINE bool is_self_ipi_fast(const u32 *regs, u64 vector)
 
 LAPIC_INLINE enum next fast_self_ipi(struct vcpu_hot *hot, u64 vector)
 {
-	if (!is_self_ipi_fast(hot->apic_regs, vector))
+	if (!is_taken_fast(hot->apic_regs, vector))
 		return NEXT_SLOW;
 	return fast_irr(hot, (u8)vector);
 }
 
-/* Bits of the ICR that mean nothing in a fixed interrupt to oneself. */
-#define ICR_SELF_IGNORED (APIC_ICR_LOGICAL | APIC_ICR_ASSERT | APIC_ICR_LEVEL)
+/* Bits of the ICR that mean nothing in a fixed interrupt. */
+#define ICR_IGNORED (APIC_ICR_ASSERT | APIC_ICR_LEVEL)
+
+LAPIC_INLINE void icr_store(u32 *regs, u64 value)
+{
+	reg_set(regs, APIC_ICR, (u32)value);
+	reg_set(regs, APIC_X2_ICR_HIGH, (u32)(value >> 32));
+}
+
+/* An edge-triggered interrupt for another vCPU of the VM: its own CPU looks at the priorities. */
+LAPIC_INLINE enum next fast_ipi(struct vcpu_hot *hot, u64 value)
+{
+	u64 index = value >> 32;
+	u8 vector = (u8)value;
+	struct vcpu_hot *to;
+	u32 *regs;
+
+	if (index >= hot->vm_iso->nr_vcpus)
+		return NEXT_SLOW;
+	to = hot->vm_iso->hot[index & (VM_MAX_VCPUS - 1)];
+	regs = to->apic_regs;
+	if (to == hot || to->apic_live || !(to->apic_base & APIC_BASE_EXTD) ||
+	    !is_taken_fast(regs, vector))
+		return NEXT_SLOW;
+	icr_store(hot->apic_regs, value);
+	if (vector_is_set(regs, APIC_TMR, vector))
+		atomic_and_u32(vector_word(regs, APIC_TMR, vector), ~vector_bit(vector));
+	atomic_or_u32(vector_word(regs, APIC_IRR, vector), vector_bit(vector));
+	request_fast(hot, to, REQ_IRQ);
+	hot->irq_vector = IRQ_NONE;
+	return NEXT_SKIP;
+}
 
 LAPIC_INLINE enum next fast_icr(struct vcpu_hot *hot, u64 value)
 {
-	u32 icr = (u32)value & ~(u32)ICR_SELF_IGNORED;
+	u32 icr = (u32)value & ~(u32)(ICR_IGNORED | LVT_VECTOR);
 	u32 *regs = hot->apic_regs;
 
-	/* Fixed is delivery mode 0. */
-	if ((icr & ~LVT_VECTOR) != APIC_ICR_SELF)
+	/* Fixed is delivery mode 0, physical is destination mode 0. */
+	if (!icr)
+		return fast_ipi(hot, value);
+	if ((icr & ~(u32)APIC_ICR_LOGICAL) != APIC_ICR_SELF ||
+	    !is_taken_fast(regs, value & LVT_VECTOR))
 		return NEXT_SLOW;
-	if (!is_self_ipi_fast(regs, icr & LVT_VECTOR))
-		return NEXT_SLOW;
-	reg_set(regs, APIC_ICR, (u32)value);
-	reg_set(regs, APIC_X2_ICR_HIGH, (u32)(value >> 32));
-	return fast_irr(hot, (u8)icr);
+	icr_store(regs, value);
+	return fast_irr(hot, (u8)value);
 }
 
 ISO_TEXT enum next lapic_fast_write(struct vcpu_hot *hot, u32 msr, u64 value)

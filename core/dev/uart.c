@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/dev/uart.h"
 
+#include "arch/x86/atomic.h"
 #include "core/console.h"
 #include "core/irq.h"
 #include "core/lib/bits.h"
@@ -108,12 +109,42 @@ static u8 uart_cause(const struct uart *u)
 	return IIR_NONE;
 }
 
+/* The bytes sent before anything else happens. Under vm->dev_lock. */
+static void sent_print(struct vm *vm)
+{
+	int byte;
+
+	while ((byte = uart_fast_take(&vm->iso->uart)) >= 0)
+		console_guest_output(vm, (u8)byte);
+}
+
+void uart_flush(struct vm *vm)
+{
+	if (!uart_fast_is_waiting(&vm->iso->uart))
+		return;
+	lock_acquire(&vm->dev_lock);
+	sent_print(vm);
+	lock_release(&vm->dev_lock);
+}
+
+/* What core/dev/uart_fast.c may do by itself. */
+static void fast_update(const struct uart *u, struct uart_fast *fast)
+{
+	bool is_plain = !(u->lcr & LCR_DLAB) && !(u->mcr & MCR_LOOP) && !(u->ier & IER_THRE) &&
+			u->is_thre_pending;
+	u32 lsr = LSR_THRE | LSR_TEMT | (u->fifo_count ? LSR_DATA : 0);
+
+	atomic_store_u32(&fast->is_plain, is_plain);
+	atomic_store_u32(&fast->lsr, u->lsr_error ? 0 : lsr);
+}
+
 /* OUT2 gates the line on a PC; in loopback the pin is inactive. */
 static void uart_update(struct vm *vm)
 {
 	struct uart *u = &vm->uart;
 	bool level = uart_cause(u) != IIR_NONE && (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
 
+	fast_update(u, &vm->iso->uart);
 	if (level == u->line)
 		return;
 	u->line = level;
@@ -204,8 +235,10 @@ static u8 reg_read(struct uart *u, enum uart_reg reg)
 
 u32 uart_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 {
-	u8 value = reg_read(&vm->uart, (enum uart_reg)(port & REG_OFFSET_MASK));
+	u8 value;
 
+	sent_print(vm);
+	value = reg_read(&vm->uart, (enum uart_reg)(port & REG_OFFSET_MASK));
 	uart_update(vm);
 	return value;
 }
@@ -299,6 +332,7 @@ static void reg_write(struct vm *vm, enum uart_reg reg, u8 value)
 
 void uart_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
 {
+	sent_print(vm);
 	reg_write(vm, (enum uart_reg)(port & REG_OFFSET_MASK), (u8)value);
 	uart_update(vm);
 }
@@ -320,5 +354,6 @@ unsigned uart_input(struct vm *vm, const u8 *buf, unsigned n)
 void uart_reset(struct vm *vm)
 {
 	vm->uart = (struct uart){ .divisor_low = 12 };
+	fast_update(&vm->uart, &vm->iso->uart);
 	irq_line_set(vm, IRQ_LINE_UART, false);
 }

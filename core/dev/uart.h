@@ -9,8 +9,11 @@
 #define CORE_DEV_UART_H
 
 #include "core/lib/types.h"
+#include "core/next.h"
 
 struct vm;
+struct vcpu_hot;
+struct uart_fast;
 
 #define UART_FIFO_BYTES 16
 #define UART_QUEUE_BYTES 256 /* a power of two */
@@ -41,6 +44,21 @@ void uart_reset(struct vm *vm);
 /* Ports 0x3f8 to 0x3ff; `width_bytes` is 1. */
 u32 uart_read(struct vm *vm, u16 port, unsigned width_bytes);
 void uart_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value);
+
+/*
+ * One byte from or to `port` on the isolated tables, if the device need not hear of it: NEXT_SKIP,
+ * with RAX changed; else NEXT_SLOW. The vCPU's CPU.
+ */
+enum next uart_fast_io(struct vcpu_hot *hot, u16 port, bool is_in);
+
+/* The oldest byte that was sent so and not printed yet, or -1. Under vm->dev_lock. */
+int uart_fast_take(struct uart_fast *u);
+
+/* Is there a byte to be printed? Any CPU. */
+bool uart_fast_is_waiting(const struct uart_fast *u);
+
+/* Print what was sent so. Any CPU. */
+void uart_flush(struct vm *vm);
 
 /* The guest receives `n` bytes; returns how many there was room for. */
 unsigned uart_input(struct vm *vm, const u8 *buf, unsigned n);

@@ -20,22 +20,21 @@
 #define PORT_STRAY_KICKS 0x209c
 #define PORT_COARSE 0x20a0
 
-#define SVM_EXIT_CODE_INTR 0x60u
-
-/* What belongs to one vCPU. */
-static struct {
-	struct percpu *cpu;
-	u64 kicks_at_entry;
-} runs[VM_MAX_VCPUS];
-
-static u64 useful_kicks; /* [a] those that ended a run */
-
 u32 __real_testdev_read(struct vm *vm, u16 port, unsigned width_bytes);
-void __real_irq_dispatch(u8 vector);
 enum next __real_vmx_run(struct vcpu *v);
 enum next __real_svm_run(struct vcpu *v);
 enum next __real_svm_stay(struct vcpu_hot *hot);
 enum next __real_vmx_stay(struct vcpu_hot *hot);
+
+/* Kicks that ended a run: the isolated code has taken them. */
+static u32 useful(void)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < cpus_known(); i++)
+		sum += percpu_of(i)->iso_kicks;
+	return (u32)sum;
+}
 
 static u32 arrived(u8 vector)
 {
@@ -52,7 +51,7 @@ u32 __wrap_testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		notified += (u32)vm->vcpu[i]->irqs.notified;
-		kicks += (u32)vm->vcpu[i]->irqs.kicks;
+		kicks += (u32)(vm->vcpu[i]->irqs.kicks + vm->vcpu[i]->hot->fast_kicks);
 	}
 	switch (port) {
 	case PORT_NOTIFIED:
@@ -62,7 +61,7 @@ u32 __wrap_testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 	case PORT_KICKS:
 		return kicks;
 	case PORT_STRAY_KICKS:
-		return arrived(IRQ_KICK) - (u32)atomic_load_u64(&useful_kicks);
+		return arrived(IRQ_KICK) - useful();
 	case PORT_COARSE:
 #ifdef COARSE_MARK
 		return 1;
@@ -109,14 +108,6 @@ static void kick_forget(struct vcpu_hot *hot)
 #endif
 }
 
-/* VMX: the exit has acknowledged the interrupt that caused it. */
-void __wrap_irq_dispatch(u8 vector)
-{
-	if (vector == IRQ_KICK)
-		atomic_add_u64(&useful_kicks, 1);
-	__real_irq_dispatch(vector);
-}
-
 enum next __wrap_vmx_run(struct vcpu *v)
 {
 	enum next next;
@@ -133,13 +124,8 @@ enum next __wrap_vmx_stay(struct vcpu_hot *hot)
 	return __real_vmx_stay(hot);
 }
 
-/* Interrupts are held back soon, until the exit; the one that causes it is taken behind it. */
 enum next __wrap_svm_stay(struct vcpu_hot *hot)
 {
-	u32 index = hot->vcpu->index;
-
-	runs[index].kicks_at_entry = runs[index].cpu->irqs[IRQ_KICK];
-	hot->vmcb->exit_code = 0;
 	kick_forget(hot);
 	return __real_svm_stay(hot);
 }
@@ -148,12 +134,8 @@ enum next __wrap_svm_run(struct vcpu *v)
 {
 	enum next next;
 
-	runs[v->index].cpu = this_cpu();
 	mark_set(v);
 	next = __real_svm_run(v);
 	mark_clear(v);
-	if (svm_vmcb(v)->exit_code == SVM_EXIT_CODE_INTR &&
-	    this_cpu()->irqs[IRQ_KICK] != runs[v->index].kicks_at_entry)
-		atomic_add_u64(&useful_kicks, 1);
 	return next;
 }
