@@ -5,56 +5,57 @@
 #define MEMORY_UNIT_BYTES (UINT64_C(2) << 20)
 #define MEMORY_MAX_BYTES (UINT64_C(4096) << 30)
 
-/* What kind of value a key takes; each has one set_ function below. */
+/* What kind of value a key takes. */
 enum key_kind {
 	KEY_FLAG,
 	KEY_CHOICE,
-	KEY_CPUS,
-	KEY_WEIGHT,
-	KEY_PIN,
+	KEY_NUMBER,
 	KEY_MEMORY,
 	KEY_NAME,
 	KEY_CMDLINE,
 	KEY_KERNEL,
-	KEY_INITRD,
-	KEY_MODULES,
+	KEY_MODULES, /* an array, or where `max` is 1 a string */
 	KEY_ESCAPE,
 };
 
 struct key {
 	const char *name;
 	enum key_kind kind;
-	uint32_t offset; /* of the uint32_t that a flag, choice or escape goes to */
-	const char *choices; /* separated by '|', in the order of their enum */
+	uint32_t offset; /* of the uint32_t that a flag, choice, number or escape goes to */
+	const char *choices; /* in the order of their enum */
+	uint32_t min, max;
+	uint32_t line_offset; /* of the uint32_t for the line, 0 = none */
 	bool is_required;
 };
 
 #define LAMINA(member) offsetof(struct lamina_config, member)
 #define VM(member) offsetof(struct vm_config, member)
+#define ONE_OF(...) .kind = KEY_CHOICE, .choices = #__VA_ARGS__
+#define NUMBER(low, high) .kind = KEY_NUMBER, .min = low, .max = high
 
 static const struct key lamina_keys[] = {
-	{ "on_end", KEY_CHOICE, LAMINA(on_end), "poweroff|reset|stay", false },
-	{ "debug_exit", KEY_FLAG, LAMINA(debug_exit), NULL, false },
-	{ "log_level", KEY_CHOICE, LAMINA(log_level), "error|warn|info|debug", false },
-	{ "escape", KEY_ESCAPE, LAMINA(escape), NULL, false },
-	{ NULL, 0, 0, NULL, false },
+	{ "on_end", ONE_OF("poweroff", "reset", "stay"), .offset = LAMINA(on_end) },
+	{ "debug_exit", KEY_FLAG, .offset = LAMINA(debug_exit) },
+	{ "log_level", ONE_OF("error", "warn", "info", "debug"), .offset = LAMINA(log_level) },
+	{ "escape", KEY_ESCAPE, .offset = LAMINA(escape) },
+	{ NULL },
 };
 
 static const struct key vm_keys[] = {
-	{ "name", KEY_NAME, 0, NULL, true },
-	{ "cpus", KEY_CPUS, 0, NULL, false },
-	{ "weight", KEY_WEIGHT, 0, NULL, false },
-	{ "pin", KEY_PIN, 0, NULL, false },
-	{ "memory", KEY_MEMORY, 0, NULL, true },
-	{ "kernel", KEY_KERNEL, 0, NULL, true },
-	{ "initrd", KEY_INITRD, 0, NULL, false },
-	{ "modules", KEY_MODULES, 0, NULL, false },
-	{ "cmdline", KEY_CMDLINE, 0, NULL, false },
-	{ "testdev", KEY_FLAG, VM(testdev), NULL, false },
-	{ "lapic", KEY_CHOICE, VM(lapic), "auto|software|tpr", false },
-	{ "on_reset", KEY_CHOICE, VM(on_reset), "restart|end", false },
-	{ "on_crash", KEY_CHOICE, VM(on_crash), "restart|end", false },
-	{ NULL, 0, 0, NULL, false },
+	{ "name", KEY_NAME, .is_required = true },
+	{ "cpus", NUMBER(1, BOOT_MAX_CPUS), .offset = VM(cpus), .line_offset = VM(cpus_line) },
+	{ "weight", NUMBER(1, CONFIG_WEIGHT_MAX), .offset = VM(weight) },
+	{ "pin", NUMBER(0, BOOT_MAX_CPUS - 1), .offset = VM(pin), .line_offset = VM(pin_line) },
+	{ "memory", KEY_MEMORY, .line_offset = VM(memory_line), .is_required = true },
+	{ "kernel", KEY_KERNEL, .is_required = true },
+	{ "initrd", KEY_MODULES, .max = 1 },
+	{ "modules", KEY_MODULES, .max = BOOT_MAX_MODULES },
+	{ "cmdline", .kind = KEY_CMDLINE },
+	{ "testdev", KEY_FLAG, .offset = VM(testdev) },
+	{ "lapic", ONE_OF("auto", "software", "tpr"), .offset = VM(lapic) },
+	{ "on_reset", ONE_OF("restart", "end"), .offset = VM(on_reset) },
+	{ "on_crash", ONE_OF("restart", "end"), .offset = VM(on_crash) },
+	{ NULL },
 };
 _Static_assert(sizeof(vm_keys) / sizeof(vm_keys[0]) <= MAX_KEYS, "raise MAX_KEYS");
 
@@ -70,29 +71,12 @@ struct reader {
 	uint32_t key_line[MAX_KEYS]; /* where each key of this table was given, 0 = not yet */
 };
 
-/* Record an error about the value of the current key. */
-__attribute__((format(printf, 2, 3))) static bool fail_value(struct reader *r, const char *fmt, ...)
-{
-	struct toml *t = &r->toml;
-	va_list ap;
-
-	va_start(ap, fmt);
-	toml_vfail(t, t->value.line, t->value.column, t->key, fmt, ap);
-	va_end(ap);
-	return false;
-}
-
-/* Record an error about the current key or header itself. */
-__attribute__((format(printf, 2, 3))) static bool fail_key(struct reader *r, const char *fmt, ...)
-{
-	struct toml *t = &r->toml;
-	va_list ap;
-
-	va_start(ap, fmt);
-	toml_vfail(t, t->key_line, t->key_column, t->key, fmt, ap);
-	va_end(ap);
-	return false;
-}
+/* Record an error about the value of the current key, or about the key or header itself. */
+#define fail_value(r, ...)                                                                         \
+	toml_fail(&(r)->toml, (r)->toml.value.line, (r)->toml.value.column, (r)->toml.key,         \
+		  __VA_ARGS__)
+#define fail_key(r, ...)                                                                           \
+	toml_fail(&(r)->toml, (r)->toml.key_line, (r)->toml.key_column, (r)->toml.key, __VA_ARGS__)
 
 static bool want_type(struct reader *r, enum toml_type type)
 {
@@ -106,41 +90,6 @@ static bool want_type(struct reader *r, enum toml_type type)
 static const char *value_string(const struct reader *r, uint32_t i)
 {
 	return r->toml.value.string + r->toml.value.item[i];
-}
-
-/* ---- lists in messages ---- */
-
-static size_t append(char *out, size_t pos, size_t out_bytes, const char *text, size_t text_len)
-{
-	for (size_t i = 0; i < text_len && pos + 1 < out_bytes; i++)
-		out[pos++] = text[i];
-	out[pos] = 0;
-	return pos;
-}
-
-/* Turn a|b into "a", "b". */
-static void list_choices(const char *choices, char *out, size_t out_bytes)
-{
-	size_t pos = append(out, 0, out_bytes, "\"", 1);
-
-	for (; *choices; choices++) {
-		if (*choices == '|')
-			pos = append(out, pos, out_bytes, "\", \"", 4);
-		else
-			pos = append(out, pos, out_bytes, choices, 1);
-	}
-	append(out, pos, out_bytes, "\"", 1);
-}
-
-static void list_keys(const struct key *keys, char *out, size_t out_bytes)
-{
-	size_t pos = append(out, 0, out_bytes, "", 0);
-
-	for (const struct key *k = keys; k->name; k++) {
-		if (k != keys)
-			pos = append(out, pos, out_bytes, ", ", 2);
-		pos = append(out, pos, out_bytes, k->name, text_bytes(k->name));
-	}
 }
 
 /* ---- values ---- */
@@ -162,40 +111,30 @@ static bool copy_string(struct reader *r, uint32_t i, char *out, size_t out_byte
 	return true;
 }
 
-static bool set_flag(struct reader *r, uint32_t *out)
+/* Whether `word` is what stands in the quotes that open before `choice`. */
+static bool choice_matches(const char *choice, const char *word)
 {
-	if (!want_type(r, TOML_BOOLEAN))
-		return false;
-	*out = r->toml.value.boolean;
-	return true;
-}
-
-/* Whether `word` is the alternative at the start of `choices`. */
-static bool choice_matches(const char *choices, const char *word)
-{
-	while (*word && *word != '|' && *word == *choices) {
+	while (*word && *word != '"' && *word == *choice) {
 		word++;
-		choices++;
+		choice++;
 	}
-	return !*word && (!*choices || *choices == '|');
+	return !*word && *choice == '"';
 }
 
 static bool set_choice(struct reader *r, const char *choices, uint32_t *out)
 {
-	char allowed[64];
-	uint32_t index = 0;
+	uint32_t nr_quotes = 0;
 
 	if (!want_type(r, TOML_STRING))
 		return false;
 	for (const char *c = choices; *c; c++) {
-		if ((c == choices || c[-1] == '|') && choice_matches(c, value_string(r, 0))) {
-			*out = index;
+		if (*c != '"' || nr_quotes++ % 2)
+			continue;
+		*out = nr_quotes / 2;
+		if (choice_matches(c + 1, value_string(r, 0)))
 			return true;
-		}
-		index += *c == '|';
 	}
-	list_choices(choices, allowed, sizeof(allowed));
-	return fail_value(r, "must be one of %s", allowed);
+	return fail_value(r, "must be one of %s", choices);
 }
 
 static bool set_number(struct reader *r, uint32_t first, uint32_t last, uint32_t *out)
@@ -210,37 +149,12 @@ static bool set_number(struct reader *r, uint32_t first, uint32_t last, uint32_t
 	return true;
 }
 
-static bool set_cpus(struct reader *r)
-{
-	r->vm->cpus_line = r->toml.value.line;
-	return set_number(r, 1, BOOT_MAX_CPUS, &r->vm->cpus);
-}
-
-static bool set_pin(struct reader *r)
-{
-	r->vm->pin_line = r->toml.value.line;
-	return set_number(r, 0, BOOT_MAX_CPUS - 1, &r->vm->pin);
-}
-
-static unsigned int unit_shift(char unit)
-{
-	switch (unit) {
-	case 'K':
-		return 10;
-	case 'M':
-		return 20;
-	case 'G':
-		return 30;
-	default:
-		return 0;
-	}
-}
-
 /* Turn "256M" into bytes; false where it is no such text. Too large gives UINT64_MAX. */
 static bool parse_size(const char *s, uint64_t *out_bytes)
 {
+	static const char units[] = "KMG";
+	unsigned int unit = 0;
 	uint64_t n = 0;
-	unsigned int shift;
 	size_t i = 0;
 
 	for (; s[i] >= '0' && s[i] <= '9'; i++) {
@@ -248,10 +162,12 @@ static bool parse_size(const char *s, uint64_t *out_bytes)
 		    __builtin_add_overflow(n, (uint64_t)(s[i] - '0'), &n))
 			n = UINT64_MAX;
 	}
-	shift = unit_shift(s[i]);
-	if (!i || !shift || s[i + 1])
+	while (units[unit] && units[unit] != s[i])
+		unit++;
+	if (!i || !units[unit] || s[i + 1])
 		return false;
-	*out_bytes = n > UINT64_MAX >> shift ? UINT64_MAX : n << shift;
+	unit = 10 * (unit + 1);
+	*out_bytes = n > UINT64_MAX >> unit ? UINT64_MAX : n << unit;
 	return true;
 }
 
@@ -269,14 +185,7 @@ static bool set_memory(struct reader *r)
 	if (bytes % MEMORY_UNIT_BYTES)
 		return fail_value(r, "must be a multiple of 2M");
 	r->vm->memory_bytes = bytes;
-	r->vm->memory_line = r->toml.value.line;
 	return true;
-}
-
-static bool is_name_char(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '.' || c == '_' || c == '-';
 }
 
 static bool set_name(struct reader *r)
@@ -288,7 +197,7 @@ static bool set_name(struct reader *r)
 	if (!r->vm->name[0])
 		return fail_value(r, "must not be empty");
 	for (const char *c = r->vm->name; *c; c++) {
-		if (!is_name_char(*c))
+		if (!text_is_bare(*c) && *c != '.')
 			return fail_value(r, "only letters, digits, '.', '_' and '-' are allowed");
 	}
 	for (uint32_t i = 0; i < me; i++) {
@@ -298,12 +207,6 @@ static bool set_name(struct reader *r)
 	}
 	r->name_line[me] = r->toml.key_line;
 	return true;
-}
-
-static bool set_cmdline(struct reader *r)
-{
-	return want_type(r, TOML_STRING) &&
-	       copy_string(r, 0, r->vm->cmdline, sizeof(r->vm->cmdline));
 }
 
 static bool set_path(struct reader *r, uint32_t i, struct boot_file *file)
@@ -317,32 +220,19 @@ static bool set_path(struct reader *r, uint32_t i, struct boot_file *file)
 }
 
 /* Modules come from `initrd` or from `modules`, but not from both. */
-static bool want_first_modules(struct reader *r, const char *other)
-{
-	for (uint32_t i = 0; r->keys[i].name; i++) {
-		if (r->key_line[i] && text_equal(r->keys[i].name, other))
-			return fail_key(r, "cannot be combined with \"%s\" of line %u", other,
-					r->key_line[i]);
-	}
-	return true;
-}
-
-static bool set_initrd(struct reader *r)
-{
-	if (!want_first_modules(r, "modules") || !want_type(r, TOML_STRING))
-		return false;
-	r->vm->nr_modules = 1;
-	return set_path(r, 0, &r->vm->modules[0]);
-}
-
-static bool set_modules(struct reader *r)
+static bool set_modules(struct reader *r, const struct key *k)
 {
 	uint32_t n = r->toml.value.nr_items;
 
-	if (!want_first_modules(r, "initrd") || !want_type(r, TOML_ARRAY))
+	for (uint32_t i = 0; r->keys[i].name; i++) {
+		if (r->key_line[i] && r->keys[i].kind == KEY_MODULES)
+			return fail_key(r, "cannot be combined with \"%s\" of line %u",
+					r->keys[i].name, r->key_line[i]);
+	}
+	if (!want_type(r, k->max == 1 ? TOML_STRING : TOML_ARRAY))
 		return false;
-	if (n > BOOT_MAX_MODULES)
-		return fail_value(r, "more than %u modules", (uint32_t)BOOT_MAX_MODULES);
+	if (n > k->max)
+		return fail_value(r, "more than %u modules", k->max);
 	r->vm->nr_modules = n;
 	for (uint32_t i = 0; i < n; i++) {
 		if (!set_path(r, i, &r->vm->modules[i]))
@@ -386,48 +276,58 @@ static bool set_key(struct reader *r, const struct key *k)
 	char *base = r->keys == vm_keys ? (char *)r->vm : (char *)r->out;
 	uint32_t *number = (uint32_t *)(void *)(base + k->offset);
 
+	if (k->line_offset)
+		*(uint32_t *)(void *)(base + k->line_offset) = r->toml.value.line;
 	switch (k->kind) {
 	case KEY_FLAG:
-		return set_flag(r, number);
+		*number = r->toml.value.boolean;
+		return want_type(r, TOML_BOOLEAN);
 	case KEY_CHOICE:
 		return set_choice(r, k->choices, number);
 	case KEY_ESCAPE:
 		return set_escape(r, number);
-	case KEY_CPUS:
-		return set_cpus(r);
-	case KEY_WEIGHT:
-		return set_number(r, 1, CONFIG_WEIGHT_MAX, &r->vm->weight);
-	case KEY_PIN:
-		return set_pin(r);
+	case KEY_NUMBER:
+		return set_number(r, k->min, k->max, number);
 	case KEY_MEMORY:
 		return set_memory(r);
 	case KEY_NAME:
 		return set_name(r);
 	case KEY_CMDLINE:
-		return set_cmdline(r);
+		return want_type(r, TOML_STRING) &&
+		       copy_string(r, 0, r->vm->cmdline, sizeof(r->vm->cmdline));
 	case KEY_KERNEL:
 		return want_type(r, TOML_STRING) && set_path(r, 0, &r->vm->kernel);
-	case KEY_INITRD:
-		return set_initrd(r);
 	case KEY_MODULES:
-		return set_modules(r);
+		return set_modules(r, k);
 	}
 	return false;
 }
 
-static bool read_pair(struct reader *r)
+static bool fail_unknown(struct reader *r)
 {
 	char allowed[128];
+	size_t n = 0;
+
+	for (const struct key *k = r->keys; k->name; k++) {
+		for (const char *c = k->name; *c && n + 2 < sizeof(allowed); c++)
+			allowed[n++] = *c;
+		for (const char *c = k[1].name ? ", " : ""; *c && n + 2 < sizeof(allowed); c++)
+			allowed[n++] = *c;
+	}
+	allowed[n] = 0;
+	return fail_key(r, "unknown key in %s; allowed: %s", r->table, allowed);
+}
+
+static bool read_pair(struct reader *r)
+{
 	uint32_t i = 0;
 
 	if (!r->keys)
 		return fail_key(r, "keys stand below a table; tables: [lamina], [[vm]]");
 	while (r->keys[i].name && !text_equal(r->keys[i].name, r->toml.key))
 		i++;
-	if (!r->keys[i].name) {
-		list_keys(r->keys, allowed, sizeof(allowed));
-		return fail_key(r, "unknown key in %s; allowed: %s", r->table, allowed);
-	}
+	if (!r->keys[i].name)
+		return fail_unknown(r);
 	if (r->key_line[i])
 		return fail_key(r, "given twice, first in line %u", r->key_line[i]);
 	if (!set_key(r, &r->keys[i]))
@@ -503,26 +403,14 @@ static bool read_end(struct reader *r)
 
 static bool read_all(struct reader *r)
 {
-	for (;;) {
-		switch (toml_next(&r->toml)) {
-		case TOML_PAIR:
-			if (!read_pair(r))
-				return false;
-			break;
-		case TOML_TABLE:
-			if (!read_header(r, false))
-				return false;
-			break;
-		case TOML_TABLE_ITEM:
-			if (!read_header(r, true))
-				return false;
-			break;
-		case TOML_END:
-			return read_end(r);
-		case TOML_FAIL:
-			return false;
-		}
-	}
+	enum toml_event event;
+	bool ok = true;
+
+	while (ok && (event = toml_next(&r->toml)) != TOML_END)
+		ok = event == TOML_PAIR	    ? read_pair(r) :
+		     event == TOML_FAIL	    ? false :
+					      read_header(r, event == TOML_TABLE_ITEM);
+	return ok && read_end(r);
 }
 
 bool config_parse(const char *text, size_t size_bytes, struct lamina_config *out,

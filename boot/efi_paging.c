@@ -19,11 +19,6 @@
 /* A CPU that starts on these tables loads CR3 from 32-bit code, so the root must lie low. */
 #define TABLES_LIMIT (UINT64_C(1) << 32)
 
-/* A range of the address space and where it goes. */
-struct mapping {
-	UINT64 virt, hpa, size_bytes, rights;
-};
-
 /* The pages that tables are taken from; counted beforehand, so taking cannot fail. */
 struct table_pool {
 	UINT64 next_hpa;
@@ -36,55 +31,39 @@ static UINT64 tables_for(UINT64 size_bytes)
 	return (size_bytes / PDPT_SPAN_BYTES + 2) + (size_bytes / PD_SPAN_BYTES + 2) + 2;
 }
 
-static UINT64 take_table(struct table_pool *pool)
+/* The entry for `virt` in `table`, at the level that `shift` says. */
+static UINT64 *entry_at(UINT64 *table, UINT64 virt, unsigned int shift)
 {
-	UINT64 hpa = pool->next_hpa;
-
-	pool->next_hpa += PAGE_BYTES;
-	return hpa;
+	return &table[(virt >> shift) & 511];
 }
 
 /* The table below `entry`, made on the first use. */
 static UINT64 *table_below(struct table_pool *pool, UINT64 *entry)
 {
-	if (!(*entry & PTE_PRESENT))
-		*entry = take_table(pool) | PTE_PRESENT | PTE_WRITE;
+	if (!(*entry & PTE_PRESENT)) {
+		*entry = pool->next_hpa | PTE_PRESENT | PTE_WRITE;
+		pool->next_hpa += PAGE_BYTES;
+	}
 	return phys_ptr(*entry & PTE_ADDRESS);
 }
 
-static UINTN index_at(UINT64 virt, unsigned int shift)
-{
-	return (virt >> shift) & 511;
-}
-
-/* Map one page, large where the next 2 MiB allow it; returns its size. */
-static UINT64 map_page(struct table_pool *pool, const struct mapping *m)
-{
-	UINT64 *table = phys_ptr(pool->root_hpa);
-	BOOLEAN is_large = (m->virt | m->hpa) % LARGE_BYTES == 0 && m->size_bytes >= LARGE_BYTES;
-
-	table = table_below(pool, &table[index_at(m->virt, 39)]);
-	table = table_below(pool, &table[index_at(m->virt, 30)]);
-	if (is_large) {
-		table[index_at(m->virt, 21)] = m->hpa | m->rights | PTE_LARGE;
-		return LARGE_BYTES;
-	}
-	table = table_below(pool, &table[index_at(m->virt, 21)]);
-	table[index_at(m->virt, 12)] = m->hpa | m->rights;
-	return PAGE_BYTES;
-}
-
+/* Map pages, large where the next 2 MiB allow it. */
 static void map_range(struct table_pool *pool, UINT64 virt, UINT64 hpa, UINT64 size_bytes,
 		      UINT64 rights)
 {
-	struct mapping m = { virt, hpa, size_bytes, rights | PTE_PRESENT };
-	UINT64 step;
+	UINT64 *table, step;
 
-	while (m.size_bytes) {
-		step = map_page(pool, &m);
-		m.virt += step;
-		m.hpa += step;
-		m.size_bytes -= step;
+	for (; size_bytes; virt += step, hpa += step, size_bytes -= step) {
+		table = table_below(pool, entry_at(phys_ptr(pool->root_hpa), virt, 39));
+		table = table_below(pool, entry_at(table, virt, 30));
+		if ((virt | hpa) % LARGE_BYTES == 0 && size_bytes >= LARGE_BYTES) {
+			*entry_at(table, virt, 21) = hpa | rights | PTE_PRESENT | PTE_LARGE;
+			step = LARGE_BYTES;
+			continue;
+		}
+		table = table_below(pool, entry_at(table, virt, 21));
+		*entry_at(table, virt, 12) = hpa | rights | PTE_PRESENT;
+		step = PAGE_BYTES;
 	}
 }
 
@@ -142,9 +121,8 @@ EFI_STATUS paging_build(struct bootinfo *info)
 			   &info->tables.hpa);
 	if (EFI_ERROR(status))
 		return status;
-	pool.next_hpa = info->tables.hpa;
-	pool.root_hpa = take_table(&pool);
-	info->root_table = pool.root_hpa;
+	pool.root_hpa = info->root_table = info->tables.hpa;
+	pool.next_hpa = pool.root_hpa + PAGE_BYTES;
 	map_jump_code(&pool);
 	map_segments(&pool, info);
 	map_ram(&pool, info);

@@ -14,42 +14,17 @@ static bool can_join(const struct boot_mem *a, const struct boot_mem *b)
 	return a->type == b->type && mem_end(a) == b->base;
 }
 
+/* Make room for a record at `at`. */
+static void open_gap(struct boot_mem *mem, uint32_t *nr_mem, uint32_t at)
+{
+	for (uint32_t i = (*nr_mem)++; i > at; i--)
+		mem[i] = mem[i - 1];
+}
+
 static void remove_at(struct boot_mem *mem, uint32_t *nr_mem, uint32_t at)
 {
-	(*nr_mem)--;
-	for (uint32_t i = at; i < *nr_mem; i++)
-		mem[i] = mem[i + 1];
-}
-
-static enum memmap_result insert_at(struct boot_mem *mem, uint32_t *nr_mem, uint32_t at,
-				    const struct boot_mem *m)
-{
-	if (*nr_mem == BOOT_MAX_MEM)
-		return MEMMAP_FULL;
-	for (uint32_t i = *nr_mem; i > at; i--)
-		mem[i] = mem[i - 1];
-	mem[at] = *m;
-	(*nr_mem)++;
-	return MEMMAP_OK;
-}
-
-/* Try to grow a neighbour instead of using a record of its own. */
-static bool join_at(struct boot_mem *mem, uint32_t *nr_mem, uint32_t at, const struct boot_mem *m)
-{
-	bool after = at > 0 && can_join(&mem[at - 1], m);
-	bool before = at < *nr_mem && can_join(m, &mem[at]);
-
-	if (after)
-		mem[at - 1].size_bytes += m->size_bytes;
-	else if (before)
-		mem[at].base = m->base;
-	if (after && before) {
-		mem[at - 1].size_bytes += mem[at].size_bytes;
-		remove_at(mem, nr_mem, at);
-	} else if (before) {
-		mem[at].size_bytes += m->size_bytes;
-	}
-	return after || before;
+	for ((*nr_mem)--; at < *nr_mem; at++)
+		mem[at] = mem[at + 1];
 }
 
 enum memmap_result memmap_add(struct boot_mem *mem, uint32_t *nr_mem, uint64_t base,
@@ -57,6 +32,7 @@ enum memmap_result memmap_add(struct boot_mem *mem, uint32_t *nr_mem, uint64_t b
 {
 	struct boot_mem m = { base, size_bytes, (uint32_t)type, 0 };
 	uint32_t at = *nr_mem;
+	bool before, after;
 
 	if (!size_bytes || ((base | size_bytes) & PAGE_MASK) || base + size_bytes <= base)
 		return MEMMAP_BAD;
@@ -65,9 +41,21 @@ enum memmap_result memmap_add(struct boot_mem *mem, uint32_t *nr_mem, uint64_t b
 	if ((at > 0 && mem_end(&mem[at - 1]) > base) ||
 	    (at < *nr_mem && mem[at].base < base + size_bytes))
 		return MEMMAP_OVERLAP;
-	if (join_at(mem, nr_mem, at, &m))
-		return MEMMAP_OK;
-	return insert_at(mem, nr_mem, at, &m);
+	before = at > 0 && can_join(&mem[at - 1], &m);
+	after = at < *nr_mem && can_join(&m, &mem[at]);
+	if (!before && !after && *nr_mem == BOOT_MAX_MEM)
+		return MEMMAP_FULL;
+	if (after)
+		m.size_bytes += mem[at].size_bytes;
+	if (before)
+		mem[at - 1].size_bytes += m.size_bytes;
+	if (before && after)
+		remove_at(mem, nr_mem, at);
+	else if (!before && !after)
+		open_gap(mem, nr_mem, at);
+	if (!before)
+		mem[at] = m;
+	return MEMMAP_OK;
 }
 
 bool memmap_is_ram(uint32_t type)

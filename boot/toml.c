@@ -14,6 +14,15 @@ bool text_equal(const char *a, const char *b)
 	return *a == *b;
 }
 
+int text_hex_digit(int c)
+{
+	int letter = c | 0x20;
+
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
 size_t text_bytes(const char *s)
 {
 	size_t n = 0;
@@ -76,31 +85,32 @@ static void put_format(struct sink *s, const char *fmt, va_list ap)
 
 /* ---- errors ---- */
 
-bool toml_vfail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,
-		va_list ap)
+bool toml_fail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,
+	       ...)
 {
 	struct toml_error *e = t->error;
 	struct sink name = { e->key, sizeof(e->key) };
 	struct sink text = { e->text, sizeof(e->text) };
+	va_list ap;
 
 	e->line = line;
 	e->column = column;
 	e->key[0] = 0;
 	e->text[0] = 0;
 	put_text(&name, key);
+	va_start(ap, fmt);
 	put_format(&text, fmt, ap);
+	va_end(ap);
 	return false;
 }
 
-bool toml_fail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,
-	       ...)
+__attribute__((format(printf, 2, 3))) static void put(struct sink *s, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	toml_vfail(t, line, column, key, fmt, ap);
+	put_format(s, fmt, ap);
 	va_end(ap);
-	return false;
 }
 
 void toml_error_print(const struct toml_error *e, const char *file, char *out, size_t out_bytes)
@@ -110,35 +120,17 @@ void toml_error_print(const struct toml_error *e, const char *file, char *out, s
 	if (!out_bytes)
 		return;
 	*out = 0;
-	put_text(&s, file);
-	put_char(&s, ':');
-	if (e->line) {
-		put_number(&s, e->line);
-		put_char(&s, ':');
-		put_number(&s, e->column);
-		put_char(&s, ':');
-	}
-	put_char(&s, ' ');
-	if (e->key[0]) {
-		put_text(&s, e->key);
-		put_text(&s, ": ");
-	}
-	put_text(&s, e->text);
+	put(&s, "%s:", file);
+	if (e->line)
+		put(&s, "%u:%u:", e->line, e->column);
+	put(&s, e->key[0] ? " %s: %s" : " %s%s", e->key, e->text);
 }
 
 const char *toml_type_name(enum toml_type type)
 {
-	switch (type) {
-	case TOML_STRING:
-		return "a string";
-	case TOML_INTEGER:
-		return "an integer";
-	case TOML_BOOLEAN:
-		return "a boolean";
-	case TOML_ARRAY:
-		return "an array";
-	}
-	return "nothing";
+	static const char *const names[] = { "a string", "an integer", "a boolean", "an array" };
+
+	return names[type];
 }
 
 /* ---- characters ---- */
@@ -177,15 +169,7 @@ static bool accept(struct toml *t, int c)
 }
 
 /* Record an error at the reading position. */
-__attribute__((format(printf, 2, 3))) static bool fail_here(struct toml *t, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	toml_vfail(t, t->line, column(t), t->key, fmt, ap);
-	va_end(ap);
-	return false;
-}
+#define fail_here(t, ...) toml_fail(t, (t)->line, column(t), (t)->key, __VA_ARGS__)
 
 /* Say that something else was expected at the reading position. */
 static bool fail_expected(struct toml *t, const char *what)
@@ -206,7 +190,7 @@ static bool is_digit(int c)
 	return c >= '0' && c <= '9';
 }
 
-static bool is_bare(int c)
+bool text_is_bare(int c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c) || c == '_' ||
 	       c == '-';
@@ -253,20 +237,6 @@ static bool read_line_end(struct toml *t)
 
 /* ---- UTF-8 ---- */
 
-/* The number of bytes that follow lead byte `c`; -1 if it is none. */
-static int utf8_tail_bytes(int c)
-{
-	if (c < 0x80)
-		return 0;
-	if (c >= 0xc2 && c <= 0xdf)
-		return 1;
-	if (c >= 0xe0 && c <= 0xef)
-		return 2;
-	if (c >= 0xf0 && c <= 0xf4)
-		return 3;
-	return -1;
-}
-
 static bool is_scalar(uint32_t code)
 {
 	return code < 0xd800 || (code > 0xdfff && code <= 0x10ffff);
@@ -277,7 +247,7 @@ static size_t utf8_bytes(const struct toml *t)
 {
 	static const uint32_t least[4] = { 0, 0x80, 0x800, 0x10000 };
 	int c = peek(t);
-	int tail = utf8_tail_bytes(c);
+	int tail = c < 0x80 ? 0 : c < 0xc2 ? -1 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : -1;
 	uint32_t code;
 
 	if (tail <= 0)
@@ -334,27 +304,12 @@ static bool value_add(struct toml *t, uint32_t byte)
 
 static bool value_add_code(struct toml *t, uint32_t code)
 {
-	if (code < 0x80)
-		return value_add(t, code);
-	if (code < 0x800)
-		return value_add(t, 0xc0 | code >> 6) && value_add(t, 0x80 | (code & 0x3f));
-	if (code < 0x10000)
-		return value_add(t, 0xe0 | code >> 12) &&
-		       value_add(t, 0x80 | (code >> 6 & 0x3f)) &&
-		       value_add(t, 0x80 | (code & 0x3f));
-	return value_add(t, 0xf0 | code >> 18) && value_add(t, 0x80 | (code >> 12 & 0x3f)) &&
-	       value_add(t, 0x80 | (code >> 6 & 0x3f)) && value_add(t, 0x80 | (code & 0x3f));
-}
+	unsigned int tail = code < 0x80 ? 0 : code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
+	bool ok = value_add(t, tail ? (0xff80 >> tail & 0xff) | code >> 6 * tail : code);
 
-static int hex_digit(int c)
-{
-	if (is_digit(c))
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+	while (tail--)
+		ok = ok && value_add(t, 0x80 | (code >> 6 * tail & 0x3f));
+	return ok;
 }
 
 /* The digits after \u or \U. NUL would end the string early, so it is refused as well. */
@@ -364,7 +319,7 @@ static bool read_code(struct toml *t, int nr_digits)
 	int digit;
 
 	for (int i = 0; i < nr_digits; i++) {
-		digit = hex_digit(peek(t));
+		digit = text_hex_digit(peek(t));
 		if (digit < 0)
 			return fail_expected(t, "a hexadecimal digit");
 		code = code << 4 | (uint32_t)digit;
@@ -471,11 +426,11 @@ static bool read_integer(struct toml *t)
 	t->value.is_negative = peek(t) == '-';
 	if (peek(t) == '-' || peek(t) == '+')
 		advance(t);
-	if (peek(t) == '0' && (is_bare(peek_at(t, 1))))
+	if (peek(t) == '0' && (text_is_bare(peek_at(t, 1))))
 		return fail_here(t, "integers are decimal and begin with a digit other than 0");
 	if (!read_digits(t))
 		return false;
-	if (peek(t) == '.' || peek(t) == ':' || is_bare(peek(t)))
+	if (peek(t) == '.' || peek(t) == ':' || text_is_bare(peek(t)))
 		return fail_here(t, "not an integer (text and sizes need quotes)");
 	return true;
 }
@@ -488,7 +443,7 @@ static bool accept_word(struct toml *t, const char *word)
 		if (peek_at(t, i) != word[i])
 			return false;
 	}
-	if (is_bare(peek_at(t, n)))
+	if (text_is_bare(peek_at(t, n)))
 		return false;
 	t->pos += n;
 	return true;
@@ -534,7 +489,7 @@ static bool read_key(struct toml *t)
 	t->key[0] = 0;
 	if (peek(t) == '"' || peek(t) == '\'')
 		return fail_here(t, "quoted keys are not supported");
-	for (; is_bare(peek(t)); advance(t)) {
+	for (; text_is_bare(peek(t)); advance(t)) {
 		if (n == sizeof(t->key) - 1)
 			return fail_here(t, "the key is longer than %u characters", (uint32_t)n);
 		t->key[n++] = (char)peek(t);

@@ -80,10 +80,6 @@ enum toml_event toml_next(struct toml *t);
 bool toml_fail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,
 	       ...) __attribute__((format(printf, 5, 6)));
 
-/* The same with an argument list. */
-bool toml_vfail(struct toml *t, uint32_t line, uint32_t column, const char *key, const char *fmt,
-		va_list ap) __attribute__((format(printf, 5, 0)));
-
 /*
  * Write "file:line:column: key: text" to `out`, with NUL, cut at `out_bytes`. `line` and `key` are
  * left out where the error has none.
@@ -95,6 +91,10 @@ const char *toml_type_name(enum toml_type type);
 
 /* Whether two strings are equal. */
 bool text_equal(const char *a, const char *b);
+
+/* The value of a hexadecimal digit, -1 where `c` is none; whether `c` may stand in a bare key. */
+int text_hex_digit(int c);
+bool text_is_bare(int c);
 
 /* Length in bytes without the NUL. */
 size_t text_bytes(const char *s);
