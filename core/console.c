@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "arch/x86/insn.h"
 #include "arch/x86/lock.h"
@@ -127,48 +128,49 @@ void console_guest_output(struct vm *vm, u8 byte)
 		return;
 	h = console_enter();
 	s->text[s->head++ % SCROLLBACK_BYTES] = (char)byte;
-	if (is_shown(vm->index)) {
+	/* Unless console_select() is still at what came before. */
+	if (is_shown(vm->index) && s->seen + 1 == s->head) {
 		s->seen = s->head;
 		put(byte);
 	}
 	console_leave(h);
 }
 
-static u64 oldest(const struct scrollback *s)
+/* Show all from *at on, byte by byte, so that nobody waits long; `mark` begins each line. */
+static void show(const struct scrollback *s, u64 *at, const char *mark)
 {
-	return s->head - MIN(s->head, (u64)SCROLLBACK_BYTES);
+	bool is_start = mark;
+
+	for (bool is_more = true; is_more;) {
+		struct held h = console_enter();
+
+		*at = MAX(*at, s->head - MIN(s->head, (u64)SCROLLBACK_BYTES));
+		is_more = *at < s->head;
+		if (is_more) {
+			char c = s->text[(*at)++ % SCROLLBACK_BYTES];
+
+			if (is_start)
+				put_text(mark, (u32)strlen(mark));
+			put((u8)c);
+			is_start = mark && c == '\n';
+		}
+		console_leave(h);
+	}
 }
 
-u64 console_lines_back(u32 index, u64 nr_lines)
+void console_lines(const struct vm *vm, u64 nr_lines)
 {
-	const struct scrollback *s = &scrollbacks[index];
-	struct held h = console_enter();
+	const struct scrollback *s = &scrollbacks[vm->index];
 	u64 at = s->head;
+	char mark[64];
 
 	/* The newline that ends the line before is one too many. */
-	for (; at > oldest(s); at--)
+	for (; at && s->head - at < SCROLLBACK_BYTES; at--)
 		if (s->text[(at - 1) % SCROLLBACK_BYTES] == '\n' && !nr_lines--)
 			break;
-	console_leave(h);
-	return at;
-}
-
-bool console_line_read(u32 index, u64 *position, char *out, u32 size_bytes)
-{
-	const struct scrollback *s = &scrollbacks[index];
-	struct held h = console_enter();
-	u64 at = MAX(*position, oldest(s));
-	u32 len = 0;
-	char c = 0;
-
-	while (at < s->head && (c = s->text[at++ % SCROLLBACK_BYTES]) != '\n')
-		if (c != '\r' && len < size_bytes - 1)
-			out[len++] = c;
-	console_leave(h);
-	out[len] = '\0';
-	if (c == '\n')
-		*position = at;
-	return c == '\n';
+	snprintf(mark, sizeof(mark), "(%s) ", vm->config->name);
+	show(s, &at, mark);
+	console_print(is_mid_line ? "\n" : "");
 }
 
 void console_print(const char *fmt, ...)
@@ -188,15 +190,6 @@ void console_print(const char *fmt, ...)
 	console_leave(h);
 }
 
-/* Show what the selected guest has printed meanwhile. */
-static void replay(void)
-{
-	struct scrollback *s = &scrollbacks[selected];
-
-	for (s->seen = MAX(s->seen, oldest(s)); s->seen < s->head; s->seen++)
-		put((u8)s->text[s->seen % SCROLLBACK_BYTES]);
-}
-
 bool console_select(u32 index)
 {
 	struct held h;
@@ -206,8 +199,8 @@ bool console_select(u32 index)
 	h = console_enter();
 	selected = index;
 	in_monitor = false;
-	replay();
 	console_leave(h);
+	show(&scrollbacks[index], &scrollbacks[index].seen, NULL);
 	return true;
 }
 

@@ -42,12 +42,8 @@ bool console_select_last(void);
 /* One byte that a guest sent to its first serial port. Caller holds vm->dev_lock. */
 void console_guest_output(struct vm *vm, u8 byte);
 
-/*
- * What a guest has printed, by positions that only grow: that of the last `nr_lines` lines, and one
- * line from *position on without its end, cut at `size_bytes`. False if none is complete there.
- */
-u64 console_lines_back(u32 index, u64 nr_lines);
-bool console_line_read(u32 index, u64 *position, char *out, u32 size_bytes);
+/* Show the last `nr_lines` lines of a guest, as far as they are kept, marked "(name)". Boot CPU. */
+void console_lines(const struct vm *vm, u64 nr_lines);
 
 /* Text of the monitor. */
 void console_print(const char *fmt, ...) __printf(1, 2);

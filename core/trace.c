@@ -123,16 +123,6 @@ void trace_walk_cpu(struct trace_walk *walk, u32 cpu, u32 count)
 	trace_walk_begin(walk, h.ring, h.next, MIN(count, h.count), h.tsc, h.who);
 }
 
-static void who_format(char *text, u32 size_bytes, u32 who)
-{
-	const struct vm *vm = vm_of(who >> 16);
-
-	if (vm)
-		snprintf(text, size_bytes, "%s/%u", vm->config->name, who & 0xffff);
-	else
-		snprintf(text, size_bytes, "-");
-}
-
 void trace_format(char *text, u32 size_bytes, u32 cpu, const struct trace_line *line)
 {
 	static const char *const events[] = {
@@ -142,15 +132,13 @@ void trace_format(char *text, u32 size_bytes, u32 cpu, const struct trace_line *
 	};
 	const struct trace_entry *e = &line->entry;
 	u32 number = e->code & ~TRACE_EVENT_MASK;
-	const char *name = NULL;
-	char who[48], code[16];
+	const char *name = is_event(e) ? events[number % NR_TRACE_EVENTS] : hv_exit_name(e->code);
+	const struct vm *vm = vm_of(line->who >> 16);
+	char who[48] = "-", code[16];
 
-	who_format(who, sizeof(who), line->who);
+	if (vm)
+		snprintf(who, sizeof(who), "%s/%u", vm->config->name, line->who & 0xffff);
 	snprintf(code, sizeof(code), "0x%x", e->code);
-	if (!is_event(e))
-		name = hv_exit_name(e->code);
-	else if (number < NR_TRACE_EVENTS)
-		name = events[number];
 	snprintf(text, size_bytes, "trace cpu%u %llu +%llu %s %s %s %s 0x%llx", cpu,
 		 (ull)line->tsc, (ull)line->gap, who, is_event(e) ? "event" : "exit",
 		 name ? name : code, is_event(e) ? "datum" : "rip", (ull)e->rip);
@@ -161,18 +149,12 @@ void trace_format(char *text, u32 size_bytes, u32 cpu, const struct trace_line *
 
 void trace_dump(u32 cpu)
 {
-	bool was_held = is_held;
+	struct held h = position(cpu); /* it is the present that matters */
 	struct trace_walk walk;
 	struct trace_line line;
 	char text[LINE_BYTES];
 
-	/* It is the present that matters. */
-	is_held = false;
-	if (*at_of(percpu_of(cpu)))
-		trace_walk_cpu(&walk, cpu, DUMP_LINES);
-	else
-		walk.left = 0;
-	is_held = was_held;
+	trace_walk_begin(&walk, h.ring, h.next, h.ring ? DUMP_LINES : 0, h.tsc, h.who);
 	while (trace_walk_next(&walk, &line)) {
 		trace_format(text, sizeof(text), cpu, &line);
 		log_err("%s", text);

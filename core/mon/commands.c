@@ -23,6 +23,8 @@
 
 static bool is_held[BOOT_MAX_VMS]; /* by the command pause */
 
+#define say(vm, fmt, ...) console_print("%s: " fmt "\n", (vm)->config->name, ##__VA_ARGS__)
+
 static const char *vm_state(const struct vm *vm)
 {
 	return vm->is_over ? "over" : atomic_load_u32(&vm->pauses) ? "paused" : "running";
@@ -170,15 +172,6 @@ void cmd_top(const struct args *a __unused_arg)
 	job_start(top_step, true);
 }
 
-static u64 ram_bytes(const struct vm *vm)
-{
-	u64 sum = 0;
-
-	for (u32 i = 0; i < vm->slots.count; i++)
-		sum += vm->slots.slot[i].size_bytes;
-	return sum;
-}
-
 static void mem_line(const char *who, const char *what, u64 bytes)
 {
 	console_print("%-16s %-24s %10llu KiB\n", who, what, (ull)bytes >> 10);
@@ -191,13 +184,15 @@ void cmd_mem(const struct args *a __unused_arg)
 
 	for (u32 i = 0; i < BOOT_MAX_VMS; i++) {
 		const struct vm *vm = vm_of(i);
-		u64 tables;
+		u64 ram = 0, tables;
 
 		if (!vm)
 			continue;
+		for (u32 slot = 0; slot < vm->slots.count; slot++)
+			ram += vm->slots.slot[slot].size_bytes;
 		tables = vm->npt.nr_tables * PAGE_SIZE;
-		rest -= ram_bytes(vm) + tables;
-		mem_line(vm->config->name, "RAM", ram_bytes(vm));
+		rest -= ram + tables;
+		mem_line(vm->config->name, "RAM", ram);
 		mem_line(vm->config->name, "nested page tables", tables);
 	}
 	mem_line("lamina", "exit traces", (u64)cpus_known() * TRACE_BYTES);
@@ -218,51 +213,12 @@ void cmd_slots(const struct args *a)
 
 /* --- consoles and the log --- */
 
-static struct {
-	u32 vm;
-	u64 at[BOOT_MAX_VMS], end;
-} lines;
-
-/* One line of VM `index`, marked as its; false if there is none. */
-static bool line_print(u32 index)
-{
-	char text[LOG_LINE_MAX - 64];
-
-	if (!vm_of(index) || !console_line_read(index, &lines.at[index], text, sizeof(text)))
-		return false;
-	console_print("(%s) %s\n", vm_of(index)->config->name, text);
-	return true;
-}
-
-static bool console_step(bool leave __unused_arg)
-{
-	for (u32 i = 0; i < LINES_AT_ONCE; i++)
-		if (lines.at[lines.vm] >= lines.end || !line_print(lines.vm))
-			return false;
-	return true;
-}
-
 void cmd_console(const struct args *a)
 {
-	lines.vm = a->vm->index;
-	lines.end = console_lines_back(lines.vm, 0);
-	lines.at[lines.vm] = console_lines_back(lines.vm, a->nr ? a->n[0] : LINES_DEFAULT);
-	job_start(console_step, false);
+	console_lines(a->vm, a->nr ? a->n[0] : LINES_DEFAULT);
 }
 
-static bool follow_step(bool leave)
-{
-	for (u32 i = 0; i < BOOT_MAX_VMS && !leave; i++)
-		(void)line_print(i);
-	return !leave;
-}
-
-void cmd_follow(const struct args *a __unused_arg)
-{
-	for (u32 i = 0; i < BOOT_MAX_VMS; i++)
-		lines.at[i] = console_lines_back(i, 0);
-	job_start(follow_step, true);
-}
+static u64 log_at;
 
 static bool log_step(bool leave __unused_arg)
 {
@@ -270,7 +226,7 @@ static bool log_step(bool leave __unused_arg)
 	u32 n = 0;
 
 	for (u32 i = 0; i < LINES_AT_ONCE; i++) {
-		n = log_read(&lines.end, text, sizeof(text) - 1);
+		n = log_read(&log_at, text, sizeof(text) - 1);
 		text[n] = '\0';
 		console_print("%s", text);
 	}
@@ -279,31 +235,31 @@ static bool log_step(bool leave __unused_arg)
 
 void cmd_log(const struct args *a __unused_arg)
 {
-	lines.end = 0;
+	log_at = 0;
 	job_start(log_step, false);
 }
 
 /* --- what VMs do --- */
 
+static const struct vm *pausing;
+
 static bool pause_step(bool leave __unused_arg)
 {
-	struct vm *vm = vm_of(lines.vm);
-
-	if (!vm_is_paused(vm))
+	if (!vm_is_paused(pausing))
 		return true;
-	console_print("%s: paused\n", vm->config->name);
+	say(pausing, "paused");
 	return false;
 }
 
 void cmd_pause(const struct args *a)
 {
 	if (a->vm->is_over || is_held[a->vm->index]) {
-		console_print("%s: is %s already\n", a->vm->config->name, vm_state(a->vm));
+		say(a->vm, "is %s already", vm_state(a->vm));
 		return;
 	}
 	is_held[a->vm->index] = true;
 	vm_pause(a->vm);
-	lines.vm = a->vm->index;
+	pausing = a->vm;
 	job_start(pause_step, false);
 }
 
@@ -319,10 +275,9 @@ static bool let_go(struct vm *vm)
 void cmd_resume(const struct args *a)
 {
 	if (let_go(a->vm))
-		console_print("%s: goes on\n", a->vm->config->name);
+		say(a->vm, "goes on");
 	else
-		console_print("%s: was not paused by 'pause'; it is %s\n", a->vm->config->name,
-			      vm_state(a->vm));
+		say(a->vm, "was not paused by 'pause'; it is %s", vm_state(a->vm));
 }
 
 void cmd_start(const struct args *a)
@@ -330,16 +285,15 @@ void cmd_start(const struct args *a)
 	enum err e = vm_restart(a->vm);
 
 	if (e == ERR_BUSY)
-		console_print("%s: is %s; 'start' is for one that is over\n", a->vm->config->name,
-			      vm_state(a->vm));
+		say(a->vm, "is %s; 'start' is for one that is over", vm_state(a->vm));
 	else
-		console_print("%s: %s\n", a->vm->config->name, e ? err_text(e) : "started");
+		say(a->vm, "%s", e ? err_text(e) : "started");
 }
 
 static void end_vm(struct vm *vm, enum vm_end why)
 {
 	if (vm->is_over) {
-		console_print("%s: is over; 'start' powers it on\n", vm->config->name);
+		say(vm, "is over; 'start' powers it on");
 		return;
 	}
 	vm_stop(vm, why);
@@ -359,7 +313,7 @@ void cmd_reset(const struct args *a)
 void cmd_nmi(const struct args *a)
 {
 	event_nmi(a->v);
-	console_print("%s: NMI to vCPU %u\n", a->vm->config->name, a->v->index);
+	say(a->vm, "NMI to vCPU %u", a->v->index);
 }
 
 /* --- the machine --- */

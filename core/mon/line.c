@@ -137,10 +137,10 @@ static void complete(void)
 	}
 }
 
-static void cursor_set(u32 to)
+static void cursor_move(int step)
 {
-	if (to <= len)
-		at = to;
+	if (at + (u32)step <= len)
+		at += (u32)step;
 	show();
 }
 
@@ -148,18 +148,18 @@ static void control(u8 key)
 {
 	switch (key) {
 	case CTRL('A'):
-		return cursor_set(0);
+		return cursor_move(-(int)at);
 	case CTRL('B'):
-		return cursor_set(at - 1);
+		return cursor_move(-1);
 	case CTRL('C'):
 		user.say("^C\n");
 		return line_prompt();
 	case CTRL('D'):
 		return cut(at, at + 1);
 	case CTRL('E'):
-		return cursor_set(len);
+		return cursor_move((int)(len - at));
 	case CTRL('F'):
-		return cursor_set(at + 1);
+		return cursor_move(1);
 	case CTRL('H'):
 	case KEY_DELETE:
 		return cut(at - 1, at);
@@ -167,8 +167,6 @@ static void control(u8 key)
 		return complete();
 	case CTRL('K'):
 		return cut(at, len);
-	case CTRL('L'):
-		return show();
 	case CTRL('N'):
 		return recall(-1);
 	case CTRL('P'):

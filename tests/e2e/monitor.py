@@ -55,7 +55,6 @@ def listing(d, cpus):
     d.run("console alpha 3", r"^\(alpha\) ")
     d.run("stat alpha", r"^CPUID +\d+ +\d+\n(.*\n)*ticks to next, below +256")
     d.key("top", r"alpha +0 +0 \S+ +\d+ +\d+")
-    d.key("follow", r"follow\n")
 
 
 def looking(d):

@@ -149,7 +149,7 @@ static const struct {
 	{ "zz\t", "zz", 2 },
 	{ "p\tau\t", "pause ", 6 },
 	{ "s x\x01reg\t", "regs s x", 5 },
-	{ "a\x07\x0c" "b", "ab", 2 },
+	{ "a\x07\x0c\x1a" "b", "ab", 2 },
 };
 
 static void keys_edit_the_line(void **state)
