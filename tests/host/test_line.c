@@ -196,7 +196,11 @@ static void history_comes_back(void **state)
 	assert_string_equal(type("\x1b[A!\n"), "one!");
 	line_prompt();
 	/* Further back than there is, and forth. */
-	assert_string_equal(type("\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\x10\n") ? "" : "x", "");
+	for (int i = 0; i < 12; i++)
+		assert_null(type("\x10"));
+	for (int i = 0; i < 12; i++)
+		assert_null(type("\x0e"));
+	assert_string_equal(type("\n"), "");
 }
 
 static void history_is_bounded(void **state)

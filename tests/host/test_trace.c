@@ -150,7 +150,8 @@ static void ring_goes_round(void **state)
 	trace_walk_cpu(&walk, 0, TRACE_ENTRIES);
 	for (; trace_walk_next(&walk, &line); n++) {
 		assert_int_equal(line.entry.rip, 2 * TRACE_ENTRIES + 5 + TORN_ENTRIES + n);
-		assert_int_equal(line.tsc, fake_now - 100 * (u64)(TRACE_ENTRIES - TORN_ENTRIES - 1 - n));
+		assert_int_equal(line.tsc,
+				 fake_now - 100 * (u64)(TRACE_ENTRIES - TORN_ENTRIES - 1 - n));
 		assert_int_equal(line.gap, n ? 100 : 0);
 		assert_int_equal(line.who, 0);
 	}
