@@ -25,7 +25,6 @@ const void *apic_page(void);
 #define APIC_TMR 0x180
 #define APIC_IRR 0x200
 #define APIC_ESR 0x280
-#define APIC_LVT_CMCI 0x2f0
 #define APIC_ICR 0x300
 #define APIC_ICR2 0x310
 #define APIC_LVT_TIMER 0x320
@@ -46,8 +45,6 @@ const void *apic_page(void);
 
 /* Delivery modes and other bits of the interrupt command register */
 #define APIC_ICR_FIXED 0x000u
-#define APIC_ICR_LOWEST 0x100u
-#define APIC_ICR_SMI 0x200u
 #define APIC_ICR_NMI 0x400u
 #define APIC_ICR_INIT 0x500u
 #define APIC_ICR_STARTUP 0x600u

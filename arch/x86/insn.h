@@ -56,30 +56,6 @@ static inline void wrmsr(u32 msr, u64 value)
 			 : "memory");
 }
 
-/* ERR_FAULT if the CPU answers #GP; *value is 0 then. */
-static inline enum err rdmsr_safe(u32 msr, u64 *value)
-{
-	u32 lo, hi, fault;
-
-	__asm__ volatile(SAFE("rdmsr")
-			 : [fault] "=&r"(fault), "=a"(lo), "=d"(hi)
-			 : "c"(msr)
-			 : "memory", "cc");
-	*value = fault ? 0 : (u64)hi << 32 | lo;
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
-static inline enum err wrmsr_safe(u32 msr, u64 value)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("wrmsr")
-			 : [fault] "=&r"(fault)
-			 : "c"(msr), "a"((u32)value), "d"((u32)(value >> 32))
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
 /* Not ordered against anything: use rdtsc_ordered() where earlier loads matter. */
 static inline u64 rdtsc(void)
 {
@@ -94,15 +70,6 @@ static inline u64 rdtsc_ordered(void)
 	u32 lo, hi;
 
 	__asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-	return (u64)hi << 32 | lo;
-}
-
-/* Also IA32_TSC_AUX, when the CPU has RDTSCP. */
-static inline u64 rdtscp(u32 *aux)
-{
-	u32 lo, hi;
-
-	__asm__ volatile("rdtscp" : "=a"(lo), "=d"(hi), "=c"(*aux) : : "memory");
 	return (u64)hi << 32 | lo;
 }
 
@@ -160,14 +127,6 @@ static inline u32 mmio_read32(const volatile void *p)
 	return value;
 }
 
-static inline u64 mmio_read64(const volatile void *p)
-{
-	u64 value;
-
-	__asm__ volatile("movq %1, %0" : "=r"(value) : "m"(*(const volatile u64 *)p) : "memory");
-	return value;
-}
-
 static inline void mmio_write8(volatile void *p, u8 value)
 {
 	*(volatile u8 *)p = value;
@@ -176,11 +135,6 @@ static inline void mmio_write8(volatile void *p, u8 value)
 static inline void mmio_write32(volatile void *p, u32 value)
 {
 	__asm__ volatile("movl %1, %0" : "=m"(*(volatile u32 *)p) : "r"(value) : "memory");
-}
-
-static inline void mmio_write64(volatile void *p, u64 value)
-{
-	__asm__ volatile("movq %1, %0" : "=m"(*(volatile u64 *)p) : "r"(value) : "memory");
 }
 
 /* Control and debug registers */
@@ -211,14 +165,6 @@ INSN_REG(dr7, "dr7")
 #undef INSN_REG
 
 /* Extended control register 0; needs CR4.OSXSAVE. */
-static inline u64 xgetbv(u32 index)
-{
-	u32 lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
-	return (u64)hi << 32 | lo;
-}
-
 static inline enum err xsetbv_safe(u32 index, u64 value)
 {
 	u32 fault;
@@ -275,25 +221,9 @@ static inline void irq_restore(u64 flags)
 		sti();
 }
 
-static inline bool irq_is_enabled(void)
-{
-	return rflags_read() & RFLAGS_IF;
-}
-
 static inline void cpu_pause(void)
 {
 	__asm__ volatile("pause" : : : "memory");
-}
-
-/* Allow and forbid supervisor accesses to user pages; only where the CPU has SMAP. */
-static inline void clac(void)
-{
-	__asm__ volatile("clac" : : : "memory");
-}
-
-static inline void stac(void)
-{
-	__asm__ volatile("stac" : : : "memory");
 }
 
 /* Fences */
@@ -307,28 +237,12 @@ static inline void lfence(void)
 	__asm__ volatile("lfence" : : : "memory");
 }
 
-static inline void sfence(void)
-{
-	__asm__ volatile("sfence" : : : "memory");
-}
-
-/* Translations and caches */
 static inline void invlpg(const void *va)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
-static inline void wbinvd(void)
-{
-	__asm__ volatile("wbinvd" : : : "memory");
-}
-
-static inline void clflush(const volatile void *p)
-{
-	__asm__ volatile("clflush (%0)" : : "r"(p) : "memory");
-}
-
-/* Descriptor tables, as LGDT and SGDT want and give them. */
+/* Descriptor tables, as LGDT and LIDT want them. */
 struct table_register {
 	u16 limit;
 	u64 base;
@@ -345,56 +259,15 @@ static inline void lidt(const struct table_register *t)
 	__asm__ volatile("lidt %0" : : "m"(*t) : "memory");
 }
 
-static inline struct table_register sgdt(void)
-{
-	struct table_register t;
-
-	__asm__ volatile("sgdt %0" : "=m"(t));
-	return t;
-}
-
-static inline struct table_register sidt(void)
-{
-	struct table_register t;
-
-	__asm__ volatile("sidt %0" : "=m"(t));
-	return t;
-}
-
 static inline void ltr(u16 sel)
 {
 	__asm__ volatile("ltr %0" : : "r"(sel) : "memory");
-}
-
-static inline u16 str(void)
-{
-	u16 sel;
-
-	__asm__ volatile("str %0" : "=r"(sel));
-	return sel;
 }
 
 static inline void lldt(u16 sel)
 {
 	__asm__ volatile("lldt %0" : : "r"(sel) : "memory");
 }
-
-/* Segment selectors */
-#define INSN_SEG(reg)                                                                              \
-	static inline u16 read_##reg(void)                                                         \
-	{                                                                                          \
-		u16 sel;                                                                           \
-                                                                                                   \
-		__asm__ volatile("mov %%" #reg ", %0" : "=r"(sel));                                \
-		return sel;                                                                        \
-	}
-INSN_SEG(cs)
-INSN_SEG(ss)
-INSN_SEG(ds)
-INSN_SEG(es)
-INSN_SEG(fs)
-INSN_SEG(gs)
-#undef INSN_SEG
 
 /* Load CS with `code` by a far return, the data segments with `data`, FS and GS with null. */
 static inline void segments_load(u16 code, u16 data)
@@ -425,19 +298,9 @@ static inline u64 gs_read(u64 offset)
 }
 
 /* Base addresses through MSRs, which every CPU has (FSGSBASE is optional). */
-static inline u64 fs_base_read(void)
-{
-	return rdmsr(MSR_FS_BASE);
-}
-
 static inline u64 gs_base_read(void)
 {
 	return rdmsr(MSR_GS_BASE);
-}
-
-static inline void fs_base_write(u64 base)
-{
-	wrmsr(MSR_FS_BASE, base);
 }
 
 static inline void gs_base_write(u64 base)
@@ -496,23 +359,6 @@ static inline void fninit(void)
 	__asm__ volatile("fninit" : : : "memory");
 }
 
-static inline void clts(void)
-{
-	__asm__ volatile("clts" : : : "memory");
-}
-
-/* One probe byte at an address that may fault; for tests of rights. */
-static inline enum err load8_safe(const void *p, u8 *value)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("movb (%[p]), %[value]")
-			 : [fault] "=&r"(fault), [value] "=&q"(*value)
-			 : [p] "r"(p)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
 static inline enum err load64_safe(const void *p, u64 *value)
 {
 	u32 fault;
@@ -520,17 +366,6 @@ static inline enum err load64_safe(const void *p, u64 *value)
 	__asm__ volatile(SAFE("movq (%[p]), %[value]")
 			 : [fault] "=&r"(fault), [value] "=&r"(*value)
 			 : [p] "r"(p)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
-static inline enum err store8_safe(void *p, u8 value)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("movb %[value], (%[p])")
-			 : [fault] "=&r"(fault)
-			 : [p] "r"(p), [value] "q"(value)
 			 : "memory", "cc");
 	return fault ? ERR_FAULT : ERR_NONE;
 }
@@ -552,23 +387,6 @@ static inline __noreturn void ud2(void)
 {
 	__asm__ volatile("ud2");
 	__builtin_unreachable();
-}
-
-/* The frame pointer of the caller, where a backtrace starts. */
-static inline u64 read_rbp(void)
-{
-	u64 value;
-
-	__asm__ volatile("mov %%rbp, %0" : "=r"(value));
-	return value;
-}
-
-static inline u64 read_rsp(void)
-{
-	u64 value;
-
-	__asm__ volatile("mov %%rsp, %0" : "=r"(value));
-	return value;
 }
 
 #endif

@@ -43,24 +43,19 @@
 #define CR4_UMIP REG_BIT(11)
 #define CR4_LA57 REG_BIT(12)
 #define CR4_VMXE REG_BIT(13)
-#define CR4_SMXE REG_BIT(14)
 #define CR4_FSGSBASE REG_BIT(16)
 #define CR4_PCIDE REG_BIT(17)
 #define CR4_OSXSAVE REG_BIT(18)
 #define CR4_SMEP REG_BIT(20)
 #define CR4_SMAP REG_BIT(21)
 #define CR4_PKE REG_BIT(22)
-#define CR4_CET REG_BIT(23)
-#define CR4_PKS REG_BIT(24)
 
 #define EFER_SCE REG_BIT(0)
 #define EFER_LME REG_BIT(8)
 #define EFER_LMA REG_BIT(10)
 #define EFER_NXE REG_BIT(11)
 #define EFER_SVME REG_BIT(12)
-#define EFER_LMSLE REG_BIT(13)
 #define EFER_FFXSR REG_BIT(14)
-#define EFER_TCE REG_BIT(15)
 
 #define RFLAGS_CF REG_BIT(0)
 #define RFLAGS_FIXED REG_BIT(1) /* always 1 */
@@ -73,34 +68,25 @@
 #define RFLAGS_DF REG_BIT(10)
 #define RFLAGS_OF REG_BIT(11)
 #define RFLAGS_IOPL 0x3000
-#define RFLAGS_NT REG_BIT(14)
 #define RFLAGS_RF REG_BIT(16)
 #define RFLAGS_VM REG_BIT(17)
 #define RFLAGS_AC REG_BIT(18)
-#define RFLAGS_VIF REG_BIT(19)
-#define RFLAGS_VIP REG_BIT(20)
-#define RFLAGS_ID REG_BIT(21)
 
 #define XCR0_X87 REG_BIT(0)
 #define XCR0_SSE REG_BIT(1)
 #define XCR0_AVX REG_BIT(2)
-#define XCR0_BNDREGS REG_BIT(3)
-#define XCR0_BNDCSR REG_BIT(4)
 #define XCR0_OPMASK REG_BIT(5)
 #define XCR0_ZMM_HI256 REG_BIT(6)
 #define XCR0_HI16_ZMM REG_BIT(7)
 #define XCR0_PKRU REG_BIT(9)
-#define XCR0_TILECFG REG_BIT(17)
 #define XCR0_TILEDATA REG_BIT(18)
 
 /* Debug registers: bits that always read 1, and causes in DR6. */
 #define DR6_FIXED 0xffff0ff0
 #define DR6_B0 REG_BIT(0)
-#define DR6_BUSLOCK REG_BIT(11) /* active low */
 #define DR6_BD REG_BIT(13)
 #define DR6_BS REG_BIT(14)
 #define DR6_BT REG_BIT(15)
-#define DR6_RTM REG_BIT(16) /* active low */
 #define DR7_FIXED 0x400
 #define DR7_GD REG_BIT(13)
 
@@ -138,8 +124,6 @@
 #define PF_USER REG_BIT(2)
 #define PF_RSVD REG_BIT(3)
 #define PF_FETCH REG_BIT(4) /* instruction fetch */
-#define PF_PK REG_BIT(5)
-#define PF_SS REG_BIT(6)
 
 /* Selectors of the host's GDT; the data selector is needed by nobody but SS after a fault. */
 #define SEL_NULL 0x00
@@ -177,22 +161,13 @@ enum msr {
 
 /* IA32_FEATURE_CONTROL */
 #define FEATURE_CONTROL_LOCK REG_BIT(0)
-#define FEATURE_CONTROL_VMX_SMX REG_BIT(1)
 #define FEATURE_CONTROL_VMX REG_BIT(2)
 
 /* AMD VM_CR */
-#define VM_CR_DPD REG_BIT(0)
-#define VM_CR_R_INIT REG_BIT(1)
-#define VM_CR_DIS_A20M REG_BIT(2)
 #define VM_CR_LOCK REG_BIT(3)
 #define VM_CR_SVMDIS REG_BIT(4)
 
 /* IA32_PAT memory types, and the value that RESET and Lamina use: WB WT UC- UC, twice. */
-#define PAT_UC 0
-#define PAT_WC 1
-#define PAT_WT 4
-#define PAT_WP 5
-#define PAT_WB 6
 #define PAT_UC_MINUS 7
 #define PAT_RESET 0x0007040600070406
 

@@ -22,12 +22,6 @@ void tsc_init(u64 hint_hz, u16 pm_timer_port);
 /* a * b / c with 128 bits in between; the result must fit 64 bits, c != 0. */
 u64 mul_div_u64(u64 a, u64 b, u64 c);
 
-/* (a * b) >> shift with 128 bits in between; shift 0 .. 127. */
-static inline u64 mul_shift_u64(u64 a, u64 b, unsigned shift)
-{
-	return (u64)(((unsigned __int128)a * b) >> shift);
-}
-
 /* Intervals to and from TSC ticks. */
 u64 tsc_from_us(u64 us);
 u64 tsc_from_ns(u64 ns);
