@@ -14,60 +14,10 @@
 #define ENABLE_WAIT_US 1000000
 #define EFFECT_WAIT_US 500000
 
-#define FADT_RESET_SUPPORTED BIT(10)
 #define PM1_SCI_EN 0x1u
 #define PM1_SLP_TYP_SHIFT 10
 #define PM1_SLP_TYP_MASK 0x1c00u
 #define PM1_SLP_EN 0x2000u
-
-struct rsdp {
-	char signature[8];
-	u8 checksum;
-	char oem_id[6];
-	u8 revision;
-	u32 rsdt;
-	u32 length; /* from here on since revision 2 */
-	u64 xsdt;
-	u8 extended_checksum;
-	u8 reserved[3];
-} __packed;
-_Static_assert(sizeof(struct rsdp) == 36, "RSDP layout");
-
-struct fadt {
-	struct acpi_header header;
-	u32 firmware_ctrl;
-	u32 dsdt;
-	u8 reserved0;
-	u8 profile;
-	u16 sci_int;
-	u32 smi_cmd;
-	u8 acpi_enable;
-	u8 acpi_disable;
-	u8 s4bios;
-	u8 pstate;
-	u32 pm1a_evt;
-	u32 pm1b_evt;
-	u32 pm1a_cnt;
-	u32 pm1b_cnt;
-	u32 pm2_cnt;
-	u32 pm_tmr;
-	u8 skipped[32];
-	u32 flags;
-	struct acpi_gas reset_reg;
-	u8 reset_value;
-	u16 arm_boot;
-	u8 minor;
-	u64 x_firmware_ctrl;
-	u64 x_dsdt;
-	struct acpi_gas x_pm1a_evt;
-	struct acpi_gas x_pm1b_evt;
-	struct acpi_gas x_pm1a_cnt;
-	struct acpi_gas x_pm1b_cnt;
-	struct acpi_gas x_pm2_cnt;
-	struct acpi_gas x_pm_tmr;
-} __packed;
-_Static_assert(offsetof(struct fadt, flags) == 112, "FADT layout");
-_Static_assert(offsetof(struct fadt, x_pm_tmr) == 208, "FADT layout");
 
 struct spcr {
 	struct acpi_header header;
@@ -80,19 +30,9 @@ _Static_assert(offsetof(struct spcr, base) == 40, "SPCR layout");
 static struct {
 	const struct acpi_header *tables[TABLES_MAX];
 	u32 nr_tables;
-	struct fadt fadt; /* zero-extended copy; length 0: none */
+	struct acpi_fadt fadt; /* zero-extended copy; length 0: none */
 	const struct acpi_header *dsdt;
 } acpi; /* [c] */
-
-static bool sums_to_zero(const void *data, size_t len_bytes)
-{
-	const u8 *p = data;
-	u8 sum = 0;
-
-	while (len_bytes--)
-		sum = (u8)(sum + *p++);
-	return !sum;
-}
 
 /* Map and check the table at `pa`; NULL, after saying why, if it cannot be used. */
 static const struct acpi_header *table_map(u64 pa)
@@ -105,7 +45,7 @@ static const struct acpi_header *table_map(u64 pa)
 		return NULL;
 	}
 	h = mem_map_ro((hpa_t){ pa }, length);
-	if (!h || !sums_to_zero(h, length)) {
+	if (!h || acpi_sum(h, length)) {
 		log_warn("ACPI: table at %#llx is damaged", (unsigned long long)pa);
 		return NULL;
 	}
@@ -153,14 +93,14 @@ static void fadt_read(void)
 
 void acpi_init(u64 rsdp_pa)
 {
-	const struct rsdp *rsdp = rsdp_pa ? mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp)) : NULL;
+	const struct acpi_rsdp *rsdp = rsdp_pa ? mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp)) : NULL;
 
 	memset(&acpi, 0, sizeof(acpi));
 	if (!rsdp) {
 		log_info("ACPI: none");
 		return;
 	}
-	if (memcmp(rsdp->signature, "RSD PTR ", 8) || !sums_to_zero(rsdp, RSDP_V1_BYTES)) {
+	if (memcmp(rsdp->signature, "RSD PTR ", 8) || acpi_sum(rsdp, RSDP_V1_BYTES)) {
 		log_warn("ACPI: the root pointer at %#llx is damaged", (unsigned long long)rsdp_pa);
 		return;
 	}
@@ -187,7 +127,7 @@ static u16 io_port(struct acpi_gas gas)
 
 u16 acpi_pm_timer_port(void)
 {
-	return io_port(register_choose(&acpi.fadt.x_pm_tmr, acpi.fadt.pm_tmr));
+	return io_port(register_choose(&acpi.fadt.x_pm_tmr_blk, acpi.fadt.pm_tmr_blk));
 }
 
 enum err acpi_serial(struct acpi_gas *out)
@@ -223,8 +163,8 @@ static void sleep_write(u16 port, u8 typ)
 
 enum err acpi_poweroff(void)
 {
-	u16 pm1a = io_port(register_choose(&acpi.fadt.x_pm1a_cnt, acpi.fadt.pm1a_cnt));
-	u16 pm1b = io_port(register_choose(&acpi.fadt.x_pm1b_cnt, acpi.fadt.pm1b_cnt));
+	u16 pm1a = io_port(register_choose(&acpi.fadt.x_pm1a_cnt_blk, acpi.fadt.pm1a_cnt_blk));
+	u16 pm1b = io_port(register_choose(&acpi.fadt.x_pm1b_cnt_blk, acpi.fadt.pm1b_cnt_blk));
 	u8 typ_a, typ_b;
 
 	if (!pm1a || !acpi.dsdt ||
@@ -242,7 +182,7 @@ enum err acpi_reset(void)
 {
 	const struct acpi_gas *reg = &acpi.fadt.reset_reg;
 
-	if (!(acpi.fadt.flags & FADT_RESET_SUPPORTED) || !io_port(*reg))
+	if (!(acpi.fadt.flags & FADT_RESET_REG_SUP) || !io_port(*reg))
 		return ERR_NOENT;
 	out8(io_port(*reg), acpi.fadt.reset_value);
 	tsc_wait_us(EFFECT_WAIT_US);

@@ -10,6 +10,20 @@
 #include "arch/x86/types.h"
 #include "core/lib/err.h"
 
+/* Layouts of the ACPI Specification 6.4, "ACPI Software Programming Model". */
+struct acpi_rsdp {
+	char signature[8];
+	u8 checksum; /* over the first 20 bytes */
+	char oem_id[6];
+	u8 revision;
+	u32 rsdt;
+	u32 length; /* from here on since revision 2 */
+	u64 xsdt;
+	u8 checksum_all;
+	u8 reserved[3];
+} __packed;
+_Static_assert(sizeof(struct acpi_rsdp) == 36, "acpi_rsdp layout");
+
 /* Start of every table. */
 struct acpi_header {
 	char signature[4];
@@ -19,24 +33,68 @@ struct acpi_header {
 	char oem_id[6];
 	char oem_table_id[8];
 	u32 oem_revision;
-	u32 creator_id;
+	char creator_id[4];
 	u32 creator_revision;
 } __packed;
-_Static_assert(sizeof(struct acpi_header) == 36, "ACPI header layout");
+_Static_assert(sizeof(struct acpi_header) == 36, "acpi_header layout");
 
 /* Generic address: where a register is. */
 struct acpi_gas {
 	u8 space; /* ACPI_SPACE_* */
 	u8 width_bits;
 	u8 offset_bits;
-	u8 access;
+	u8 access; /* ACPI_ACCESS_* */
 	u64 address;
 } __packed;
-_Static_assert(sizeof(struct acpi_gas) == 12, "generic address layout");
+_Static_assert(sizeof(struct acpi_gas) == 12, "acpi_gas layout");
 
-#define ACPI_SPACE_MEMORY 0
-#define ACPI_SPACE_IO 1
-#define ACPI_SPACE_PCI 2
+enum { ACPI_SPACE_MEMORY, ACPI_SPACE_IO };
+enum { ACPI_ACCESS_BYTE = 1, ACPI_ACCESS_WORD, ACPI_ACCESS_DWORD };
+
+/* Fixed ACPI Description Table. */
+struct acpi_fadt {
+	struct acpi_header header;
+	u32 facs, dsdt;
+	u8 reserved0;
+	u8 preferred_pm_profile;
+	u16 sci_int;
+	u32 smi_cmd; /* 0: the machine is always in ACPI mode */
+	u8 acpi_enable, acpi_disable, s4bios_req, pstate_cnt;
+	u32 pm1a_evt_blk, pm1b_evt_blk, pm1a_cnt_blk, pm1b_cnt_blk;
+	u32 pm2_cnt_blk, pm_tmr_blk, gpe0_blk, gpe1_blk;
+	u8 pm1_evt_len, pm1_cnt_len, pm2_cnt_len, pm_tmr_len;
+	u8 gpe0_blk_len, gpe1_blk_len, gpe1_base, cst_cnt;
+	u16 p_lvl2_lat, p_lvl3_lat;
+	u16 flush_size, flush_stride;
+	u8 duty_offset, duty_width, day_alarm, mon_alarm, century;
+	u16 iapc_boot_arch;
+	u8 reserved1;
+	u32 flags;
+	struct acpi_gas reset_reg;
+	u8 reset_value;
+	u16 arm_boot_arch;
+	u8 minor_version;
+	u64 x_facs, x_dsdt;
+	struct acpi_gas x_pm1a_evt_blk, x_pm1b_evt_blk, x_pm1a_cnt_blk, x_pm1b_cnt_blk;
+	struct acpi_gas x_pm2_cnt_blk, x_pm_tmr_blk, x_gpe0_blk, x_gpe1_blk;
+	struct acpi_gas sleep_control, sleep_status;
+	u64 hypervisor_id;
+} __packed;
+_Static_assert(offsetof(struct acpi_fadt, flags) == 112, "acpi_fadt layout");
+_Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "acpi_fadt layout");
+_Static_assert(sizeof(struct acpi_fadt) == 276, "acpi_fadt layout");
+#define FADT_RESET_REG_SUP BIT(10) /* in flags */
+
+/* Sum of all bytes; 0 for what carries its right checksum. */
+static inline u8 acpi_sum(const void *data, size_t len_bytes)
+{
+	const u8 *p = data;
+	u8 sum = 0;
+
+	while (len_bytes--)
+		sum = (u8)(sum + *p++);
+	return sum;
+}
 
 /*
  * Read the tables behind physical `rsdp` (0: there is none). Damaged or missing tables are logged

@@ -1,86 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Structures and flags as in the ACPI Specification 6.4, chapter "ACPI Software Programming
- * Model". Tables are streamed into guest memory and get their header, with length and checksum,
- * last, so their size does not depend on a buffer here.
+ * Flags as in the ACPI Specification 6.4, chapter "ACPI Software Programming Model". Tables are
+ * streamed into guest memory and get their header, with length and checksum, last, so their size
+ * does not depend on a buffer here.
  */
 #include "core/load/gacpi.h"
 
 #include <string.h>
 
+#include "arch/x86/acpi.h"
 #include "core/lib/bits.h"
 #include "core/load/layout.h"
 #include "gen/core/load/dsdt.h"
-
-struct acpi_rsdp {
-	char signature[8];
-	u8 checksum; /* over the first 20 bytes */
-	char oem_id[6];
-	u8 revision;
-	u32 rsdt;
-	u32 length;
-	u64 xsdt;
-	u8 checksum_all;
-	u8 reserved[3];
-} __packed;
-_Static_assert(sizeof(struct acpi_rsdp) == 36, "acpi_rsdp layout");
-
-struct acpi_header {
-	char signature[4];
-	u32 length;
-	u8 revision;
-	u8 checksum;
-	char oem_id[6];
-	char oem_table_id[8];
-	u32 oem_revision;
-	char creator_id[4];
-	u32 creator_revision;
-} __packed;
-_Static_assert(sizeof(struct acpi_header) == 36, "acpi_header layout");
-
-enum { GAS_IO = 1, GAS_BYTE = 1, GAS_WORD = 2, GAS_DWORD = 3 };
-
-struct acpi_gas {
-	u8 space;
-	u8 bit_width;
-	u8 bit_offset;
-	u8 access_size;
-	u64 address;
-} __packed;
-_Static_assert(sizeof(struct acpi_gas) == 12, "acpi_gas layout");
-
-/* Fixed ACPI Description Table; without its header. */
-struct acpi_fadt {
-	u32 facs;
-	u32 dsdt;
-	u8 reserved0;
-	u8 preferred_pm_profile;
-	u16 sci_int;
-	u32 smi_cmd; /* 0: the machine is always in ACPI mode */
-	u8 acpi_enable, acpi_disable, s4bios_req, pstate_cnt;
-	u32 pm1a_evt_blk, pm1b_evt_blk, pm1a_cnt_blk, pm1b_cnt_blk;
-	u32 pm2_cnt_blk, pm_tmr_blk, gpe0_blk, gpe1_blk;
-	u8 pm1_evt_len, pm1_cnt_len, pm2_cnt_len, pm_tmr_len;
-	u8 gpe0_blk_len, gpe1_blk_len, gpe1_base, cst_cnt;
-	u16 p_lvl2_lat, p_lvl3_lat;
-	u16 flush_size, flush_stride;
-	u8 duty_offset, duty_width, day_alarm, mon_alarm, century;
-	u16 iapc_boot_arch;
-	u8 reserved1;
-	u32 flags;
-	struct acpi_gas reset_reg;
-	u8 reset_value;
-	u16 arm_boot_arch;
-	u8 minor_version;
-	u64 x_facs, x_dsdt;
-	struct acpi_gas x_pm1a_evt_blk, x_pm1b_evt_blk, x_pm1a_cnt_blk, x_pm1b_cnt_blk;
-	struct acpi_gas x_pm2_cnt_blk, x_pm_tmr_blk, x_gpe0_blk, x_gpe1_blk;
-	struct acpi_gas sleep_control, sleep_status;
-	u64 hypervisor_id;
-} __packed;
-_Static_assert(offsetof(struct acpi_fadt, flags) == 112 - 36, "acpi_fadt layout");
-_Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140 - 36, "acpi_fadt layout");
-_Static_assert(sizeof(struct acpi_fadt) == 276 - 36, "acpi_fadt layout");
 
 #define FADT_REVISION 6
 #define FADT_MINOR 4
@@ -95,7 +26,6 @@ _Static_assert(sizeof(struct acpi_fadt) == 276 - 36, "acpi_fadt layout");
 #define FADT_NO_SLP_BUTTON BIT(5)
 #define FADT_NO_FIX_RTC BIT(6)
 #define FADT_TMR_VAL_EXT BIT(8) /* 32 bits wide */
-#define FADT_RESET_REG_SUP BIT(10)
 
 struct acpi_facs {
 	char signature[4];
@@ -195,16 +125,6 @@ struct gacpi {
 	enum err err;
 };
 
-static u8 byte_sum(const void *buf, u64 len_bytes)
-{
-	const u8 *p = buf;
-	u8 sum = 0;
-
-	for (u64 i = 0; i < len_bytes; i++)
-		sum = (u8)(sum + p[i]);
-	return sum;
-}
-
 static void gacpi_append(struct gacpi *g, const void *buf, u64 len_bytes)
 {
 	if (!g->err && len_bytes > GPA_ROM_CODE - g->next)
@@ -212,7 +132,7 @@ static void gacpi_append(struct gacpi *g, const void *buf, u64 len_bytes)
 	if (g->err)
 		return;
 	g->err = guest_mem_write(g->mem, g->next, buf, len_bytes);
-	g->sum = (u8)(g->sum + byte_sum(buf, len_bytes));
+	g->sum = (u8)(g->sum + acpi_sum(buf, len_bytes));
 	g->next += len_bytes;
 }
 
@@ -241,19 +161,29 @@ static u64 table_end(struct gacpi *g, const char *signature, u8 revision)
 	};
 
 	memcpy(h.signature, signature, sizeof(h.signature));
-	h.checksum = (u8)-(u8)(g->sum + byte_sum(&h, sizeof(h)));
+	h.checksum = (u8)-(u8)(g->sum + acpi_sum(&h, sizeof(h)));
 	if (!g->err)
 		g->err = guest_mem_write(g->mem, g->table, &h, sizeof(h));
 	return g->table;
 }
 
-/* The DSDT comes with its header from iasl. */
-static u64 dsdt_write(struct gacpi *g)
+/* The same for a table of which all that follows the header is `body`. */
+static u64 table_write(struct gacpi *g, const char *signature, u8 revision, const void *body,
+		       u64 len_bytes)
 {
-	g->next = ALIGN_UP(g->next, 16);
-	g->table = g->next;
-	gacpi_append(g, dsdt_aml, sizeof(dsdt_aml));
-	return g->table;
+	table_begin(g);
+	gacpi_append(g, body, len_bytes);
+	return table_end(g, signature, revision);
+}
+
+/* A table that brings its header along. */
+static u64 whole_write(struct gacpi *g, const void *table, u64 len_bytes)
+{
+	u64 at = ALIGN_UP(g->next, 64);
+
+	g->next = at;
+	gacpi_append(g, table, len_bytes);
+	return at;
 }
 
 static u64 facs_write(struct gacpi *g)
@@ -264,18 +194,15 @@ static u64 facs_write(struct gacpi *g)
 		.version = 2,
 	};
 
-	g->next = ALIGN_UP(g->next, 64);
-	g->table = g->next;
-	gacpi_append(g, &facs, sizeof(facs));
-	return g->table;
+	return whole_write(g, &facs, sizeof(facs));
 }
 
-static struct acpi_gas gas_io(u16 port, u8 bytes, u8 access_size)
+static struct acpi_gas gas_io(u16 port, u8 bytes, u8 access)
 {
 	return (struct acpi_gas){
-		.space = GAS_IO,
-		.bit_width = (u8)(bytes * 8),
-		.access_size = access_size,
+		.space = ACPI_SPACE_IO,
+		.width_bits = (u8)(bytes * 8),
+		.access = access,
 		.address = port,
 	};
 }
@@ -285,14 +212,14 @@ static void fadt_set_registers(struct acpi_fadt *f)
 {
 	f->pm1a_evt_blk = IO_PM1A_EVT;
 	f->pm1_evt_len = 4;
-	f->x_pm1a_evt_blk = gas_io(IO_PM1A_EVT, 4, GAS_WORD);
+	f->x_pm1a_evt_blk = gas_io(IO_PM1A_EVT, 4, ACPI_ACCESS_WORD);
 	f->pm1a_cnt_blk = IO_PM1A_CNT;
 	f->pm1_cnt_len = 2;
-	f->x_pm1a_cnt_blk = gas_io(IO_PM1A_CNT, 2, GAS_WORD);
+	f->x_pm1a_cnt_blk = gas_io(IO_PM1A_CNT, 2, ACPI_ACCESS_WORD);
 	f->pm_tmr_blk = IO_PM_TMR;
 	f->pm_tmr_len = 4;
-	f->x_pm_tmr_blk = gas_io(IO_PM_TMR, 4, GAS_DWORD);
-	f->reset_reg = gas_io(IO_RESET, 1, GAS_BYTE);
+	f->x_pm_tmr_blk = gas_io(IO_PM_TMR, 4, ACPI_ACCESS_DWORD);
+	f->reset_reg = gas_io(IO_RESET, 1, ACPI_ACCESS_BYTE);
 	f->reset_value = RESET_VALUE;
 }
 
@@ -314,27 +241,13 @@ static u64 fadt_write(struct gacpi *g, u64 facs, u64 dsdt)
 	};
 
 	fadt_set_registers(&f);
-	table_begin(g);
-	gacpi_append(g, &f, sizeof(f));
-	return table_end(g, "FACP", FADT_REVISION);
+	return table_write(g, "FACP", FADT_REVISION, &f.header + 1, sizeof(f) - sizeof(f.header));
 }
 
 static void madt_add_cpu(struct gacpi *g, u32 id)
 {
-	const struct madt_lapic xapic = {
-		.type = 0,
-		.length = sizeof(xapic),
-		.uid = (u8)id,
-		.apic_id = (u8)id,
-		.flags = MADT_ENABLED,
-	};
-	const struct madt_x2apic x2apic = {
-		.type = 9,
-		.length = sizeof(x2apic),
-		.apic_id = id,
-		.flags = MADT_ENABLED,
-		.uid = id,
-	};
+	const struct madt_lapic xapic = { 0, sizeof(xapic), (u8)id, (u8)id, MADT_ENABLED };
+	const struct madt_x2apic x2apic = { 9, sizeof(x2apic), 0, id, MADT_ENABLED, id };
 
 	if (id < FIRST_X2APIC_ID)
 		gacpi_append(g, &xapic, sizeof(xapic));
@@ -393,9 +306,7 @@ static u64 mcfg_write(struct gacpi *g)
 {
 	const struct acpi_mcfg mcfg = { .base = GPA_PCI_ECAM };
 
-	table_begin(g);
-	gacpi_append(g, &mcfg, sizeof(mcfg));
-	return table_end(g, "MCFG", 1);
+	return table_write(g, "MCFG", 1, &mcfg, sizeof(mcfg));
 }
 
 static void rsdp_write(struct gacpi *g, u64 xsdt)
@@ -408,8 +319,8 @@ static void rsdp_write(struct gacpi *g, u64 xsdt)
 		.xsdt = xsdt,
 	};
 
-	r.checksum = (u8)-byte_sum(&r, offsetof(struct acpi_rsdp, length));
-	r.checksum_all = (u8)-byte_sum(&r, sizeof(r));
+	r.checksum = (u8)-acpi_sum(&r, offsetof(struct acpi_rsdp, length));
+	r.checksum_all = (u8)-acpi_sum(&r, sizeof(r));
 	if (!g->err)
 		g->err = guest_mem_write(g->mem, GPA_RSDP, &r, sizeof(r));
 }
@@ -417,15 +328,13 @@ static void rsdp_write(struct gacpi *g, u64 xsdt)
 enum err gacpi_write(const struct guest_mem *mem, u32 nr_cpus, u64 *rsdp)
 {
 	struct gacpi g = { .mem = mem, .next = GPA_RSDP + sizeof(struct acpi_rsdp) };
-	u64 dsdt = dsdt_write(&g);
-	u64 facs = facs_write(&g);
+	const u64 dsdt = whole_write(&g, dsdt_aml, sizeof(dsdt_aml));
+	const u64 facs = facs_write(&g);
 	const u64 fadt = fadt_write(&g, facs, dsdt);
 	const u64 madt = madt_write(&g, nr_cpus);
 	const u64 tables[] = { fadt, madt, mcfg_write(&g) };
 
-	table_begin(&g);
-	gacpi_append(&g, tables, sizeof(tables));
-	rsdp_write(&g, table_end(&g, "XSDT", 1));
+	rsdp_write(&g, table_write(&g, "XSDT", 1, tables, sizeof(tables)));
 	*rsdp = GPA_RSDP;
 	return g.err;
 }
