@@ -93,10 +93,10 @@ static void fadt_read(void)
 
 void acpi_init(u64 rsdp_pa)
 {
-	const struct acpi_rsdp *rsdp = rsdp_pa ? mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp)) : NULL;
+	const struct acpi_rsdp *rsdp = mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp));
 
 	memset(&acpi, 0, sizeof(acpi));
-	if (!rsdp) {
+	if (!rsdp_pa || !rsdp) {
 		log_info("ACPI: none");
 		return;
 	}

@@ -24,35 +24,25 @@
 #define MB_INFO_LOADER_NAME 0x200u
 
 struct mb_header {
-	u32 magic;
-	u32 flags;
-	u32 checksum;
+	u32 magic, flags, checksum;
 } __packed;
 _Static_assert(sizeof(struct mb_header) == 12, "mb_header layout");
 
 /* Follows the header if MB_HAS_ADDRESSES. */
 struct mb_addresses {
-	u32 header_addr;
-	u32 load_addr;
-	u32 load_end_addr;
-	u32 bss_end_addr;
-	u32 entry_addr;
+	u32 header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr;
 } __packed;
 _Static_assert(sizeof(struct mb_addresses) == 20, "mb_addresses layout");
 
 struct mb_info {
 	u32 flags;
-	u32 mem_lower;
-	u32 mem_upper;
+	u32 mem_lower, mem_upper;
 	u32 boot_device;
 	u32 cmdline;
-	u32 mods_count;
-	u32 mods_addr;
+	u32 mods_count, mods_addr;
 	u32 syms[4];
-	u32 mmap_length;
-	u32 mmap_addr;
-	u32 drives_length;
-	u32 drives_addr;
+	u32 mmap_length, mmap_addr;
+	u32 drives_length, drives_addr;
 	u32 config_table;
 	u32 boot_loader_name;
 	u32 apm_table;
@@ -69,8 +59,7 @@ struct mb_mmap {
 _Static_assert(sizeof(struct mb_mmap) == 24, "mb_mmap layout");
 
 struct mb_module {
-	u32 start;
-	u32 end;
+	u32 start, end;
 	u32 string;
 	u32 reserved;
 } __packed;
@@ -99,7 +88,7 @@ bool image_is_multiboot(const struct image *img)
 	return mb_find_header(img, &hdr, &offset);
 }
 
-static enum err mb_check_flags(struct loader *l, u32 flags)
+static bool mb_check_flags(struct loader *l, u32 flags)
 {
 	if (flags & MB_NEED_VIDEO)
 		return loader_fail(l, ERR_UNSUPPORTED,
@@ -107,12 +96,12 @@ static enum err mb_check_flags(struct loader *l, u32 flags)
 	if (flags & MB_REQUIRED & ~(MB_ALIGN_MODULES | MB_NEED_MEMORY))
 		return loader_fail(l, ERR_UNSUPPORTED,
 				   "multiboot image demands an unknown feature");
-	return ERR_NONE;
+	return true;
 }
 
 /* How much of the file to load for addresses `a`, and how much memory that takes. */
-static enum err mb_addresses_sizes(struct loader *l, const struct mb_addresses *a, u64 offset,
-				   u64 *file_bytes, u64 *mem_bytes)
+static bool mb_addresses_sizes(struct loader *l, const struct mb_addresses *a, u64 offset,
+			       u64 *file_bytes, u64 *mem_bytes)
 {
 	u64 rest = l->req->kernel.size_bytes - offset;
 
@@ -126,85 +115,72 @@ static enum err mb_addresses_sizes(struct loader *l, const struct mb_addresses *
 		return loader_fail(l, ERR_FORMAT, "multiboot bss_end_addr is below the data's end");
 	if (a->entry_addr < a->load_addr || a->entry_addr - a->load_addr >= *mem_bytes)
 		return loader_fail(l, ERR_FORMAT, "multiboot entry point is outside the image");
-	return ERR_NONE;
+	return true;
 }
 
 /* Raw bytes: the header says where they go. */
-static enum err mb_load_raw(struct loader *l, u64 hdr_offset)
+static bool mb_load_raw(struct loader *l, u64 hdr_offset)
 {
 	struct mb_addresses a;
 	u64 offset, file_bytes, mem_bytes;
-	enum err e;
 
 	if (!image_read(&l->req->kernel, hdr_offset + sizeof(struct mb_header), &a, sizeof(a)))
 		return loader_fail(l, ERR_FORMAT, "multiboot header is cut off");
 	if (a.header_addr < a.load_addr || a.header_addr - a.load_addr > hdr_offset)
 		return loader_fail(l, ERR_FORMAT, "multiboot load_addr lies before the file");
 	offset = hdr_offset - (a.header_addr - a.load_addr);
-	e = mb_addresses_sizes(l, &a, offset, &file_bytes, &mem_bytes);
-	if (!e)
-		e = loader_claim(l, a.load_addr, mem_bytes);
+	if (!mb_addresses_sizes(l, &a, offset, &file_bytes, &mem_bytes))
+		return false;
+	loader_claim(l, a.load_addr, mem_bytes);
+	loader_write_image(l, a.load_addr, offset, file_bytes, mem_bytes);
 	l->res->rip = a.entry_addr;
-	return e ? e : loader_write_image(l, a.load_addr, offset, file_bytes, mem_bytes);
+	return true;
 }
 
-static enum err mb_load_elf(struct loader *l)
+static bool mb_load_elf(struct loader *l)
 {
 	struct elf elf;
-	enum err e;
 
 	if (!image_is_elf(&l->req->kernel))
 		return loader_fail(l, ERR_FORMAT,
 				   "multiboot image is not ELF and has no load addresses");
-	e = elf_open(l, &elf);
-	if (!e)
-		e = elf_load(l, &elf);
-	if (e)
-		return e;
+	if (!elf_open(l, &elf))
+		return false;
+	elf_load(l, &elf);
 	if (!elf_entry_paddr(&elf, &l->res->rip))
 		return loader_fail(l, ERR_FORMAT, "entry point is outside the ELF image");
-	return ERR_NONE;
+	return true;
 }
 
-static enum err mb_load_kernel(struct loader *l)
+static bool mb_load_kernel(struct loader *l)
 {
 	struct mb_header hdr;
 	u64 offset;
-	enum err e;
 
 	if (!mb_find_header(&l->req->kernel, &hdr, &offset))
 		return loader_fail(l, ERR_FORMAT, "no multiboot header");
-	e = mb_check_flags(l, hdr.flags);
-	if (e)
-		return e;
+	if (!mb_check_flags(l, hdr.flags))
+		return false;
 	return (hdr.flags & MB_HAS_ADDRESSES) ? mb_load_raw(l, offset) : mb_load_elf(l);
 }
 
-static enum err mb_put_mmap(struct loader *l, struct mb_info *info)
+static void mb_put_mmap(struct loader *l, struct mb_info *info)
 {
 	struct mb_mmap mmap[E820_MAX];
-	u32 bytes = l->e820.count * (u32)sizeof(mmap[0]);
-	u64 gpa = 0;
-	enum err e;
 
-	for (u32 i = 0; i < l->e820.count; i++) {
-		mmap[i].size = sizeof(struct e820_entry);
-		mmap[i].entry = l->e820.entry[i];
-	}
-	e = loader_put(l, mmap, bytes, &gpa);
-	info->mmap_addr = (u32)gpa;
-	info->mmap_length = bytes;
-	return e;
+	for (u32 i = 0; i < l->e820.count; i++)
+		mmap[i] = (struct mb_mmap){ sizeof(struct e820_entry), l->e820.entry[i] };
+	info->mmap_length = l->e820.count * (u32)sizeof(mmap[0]);
+	info->mmap_addr = (u32)loader_put(l, mmap, info->mmap_length);
 }
 
-static enum err mb_put_modules(struct loader *l, struct mb_info *info)
+static void mb_put_modules(struct loader *l, struct mb_info *info)
 {
 	struct mb_module mods[LOAD_MAX_MODULES];
 	u32 nr = l->req->nr_modules;
-	u64 gpa = 0;
-	enum err e = loader_put_modules(l, l->req->ram.below_4g_bytes);
 
-	for (u32 i = 0; i < nr && !e; i++) {
+	loader_put_modules(l, l->req->ram.below_4g_bytes);
+	for (u32 i = 0; i < nr; i++) {
 		const struct loader_module *m = &l->module[i];
 
 		mods[i] = (struct mb_module){
@@ -213,26 +189,11 @@ static enum err mb_put_modules(struct loader *l, struct mb_info *info)
 			.string = (u32)m->cmdline,
 		};
 	}
-	if (!e && nr)
-		e = loader_put(l, mods, nr * sizeof(mods[0]), &gpa);
 	info->mods_count = nr;
-	info->mods_addr = (u32)gpa;
-	return e;
+	info->mods_addr = nr ? (u32)loader_put(l, mods, nr * sizeof(mods[0])) : 0;
 }
 
-static enum err mb_put_strings(struct loader *l, struct mb_info *info)
-{
-	u64 cmdline = 0, name = 0;
-	enum err e = loader_put_string(l, l->req->cmdline, &cmdline);
-
-	if (!e)
-		e = loader_put_string(l, "Lamina", &name);
-	info->cmdline = (u32)cmdline;
-	info->boot_loader_name = (u32)name;
-	return e;
-}
-
-static enum err mb_put_info(struct loader *l)
+static void mb_put_info(struct loader *l)
 {
 	struct mb_info info = {
 		.flags = MB_INFO_MEMORY | MB_INFO_CMDLINE | MB_INFO_MODULES | MB_INFO_MMAP |
@@ -240,22 +201,20 @@ static enum err mb_put_info(struct loader *l)
 		.mem_lower = GPA_LOW_RAM_END / 1024,
 		.mem_upper = (u32)((l->req->ram.below_4g_bytes - GPA_HIGH_RAM) / 1024),
 	};
-	enum err e = mb_put_modules(l, &info);
 
-	if (!e)
-		e = mb_put_mmap(l, &info);
-	if (!e)
-		e = mb_put_strings(l, &info);
-	return e ? e : loader_put(l, &info, sizeof(info), &l->res->rbx);
+	mb_put_modules(l, &info);
+	mb_put_mmap(l, &info);
+	info.cmdline = (u32)loader_put_string(l, l->req->cmdline);
+	info.boot_loader_name = (u32)loader_put_string(l, "Lamina");
+	l->res->rbx = loader_put(l, &info, sizeof(info));
 }
 
-enum err multiboot_load(struct loader *l)
+void multiboot_load(struct loader *l)
 {
-	enum err e = mb_load_kernel(l);
-
 	l->res->protocol = "multiboot";
 	l->res->rax = MB_LOADER_MAGIC;
-	if (!e)
-		e = mb_put_info(l);
-	return e ? e : loader_put_cpu_tables(l, BOOT_PROT32);
+	if (!mb_load_kernel(l))
+		return;
+	mb_put_info(l);
+	loader_put_cpu_tables(l, BOOT_PROT32);
 }
