@@ -93,10 +93,12 @@ static void fadt_read(void)
 
 void acpi_init(u64 rsdp_pa)
 {
-	const struct acpi_rsdp *rsdp = mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp));
+	const struct acpi_rsdp *rsdp = NULL;
 
 	memset(&acpi, 0, sizeof(acpi));
-	if (!rsdp_pa || !rsdp) {
+	if (rsdp_pa)
+		rsdp = mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp));
+	if (!rsdp) {
 		log_info("ACPI: none");
 		return;
 	}

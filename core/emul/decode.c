@@ -10,7 +10,7 @@ enum kind {
 	K_Z, K_A, K_C, K_DX, K_ONE, K_I, K_J, K_P, K_O, K_X, K_Y,
 };
 
-enum size { S_n, S_b, S_w, S_d, S_q, S_v, S_z, S_y, S_l, S_x, S_s };
+enum size { S_n, S_b, S_w, S_v, S_z, S_y, S_l, S_x, S_s, S_o, S_i };
 
 #define FORM(kind, size) ((kind) << 4 | (size))
 #define FORM_KIND(form) ((enum kind)((form) >> 4))
@@ -20,20 +20,18 @@ enum size { S_n, S_b, S_w, S_d, S_q, S_v, S_z, S_y, S_l, S_x, S_s };
 enum form {
 	__ = 0,
 	Eb = FORM(K_E, S_b), Ew = FORM(K_E, S_w), Ev = FORM(K_E, S_v), Ez = FORM(K_E, S_z),
-	El = FORM(K_E, S_l), Es = FORM(K_E, S_s), En = FORM(K_E, S_n),
+	El = FORM(K_E, S_l), Es = FORM(K_E, S_s), Eo = FORM(K_E, S_o), En = FORM(K_E, S_n),
 	Mb = FORM(K_M, S_b), Mv = FORM(K_M, S_v), My = FORM(K_M, S_y), Mx = FORM(K_M, S_x),
 	Mn = FORM(K_M, S_n), Rl = FORM(K_R, S_l),
-	Gb = FORM(K_G, S_b), Gw = FORM(K_G, S_w), Gv = FORM(K_G, S_v), Gy = FORM(K_G, S_y),
-	Gl = FORM(K_G, S_l),
-	Sw = FORM(K_SREG, S_w), Cl = FORM(K_CR, S_l), Dl = FORM(K_DR, S_l),
+	Gw = FORM(K_G, S_w), Gv = FORM(K_G, S_v), Gy = FORM(K_G, S_y), Gl = FORM(K_G, S_l),
+	Go = FORM(K_G, S_o), Sw = FORM(K_SREG, S_w), Cl = FORM(K_CR, S_l), Dl = FORM(K_DR, S_l),
 	Zb = FORM(K_Z, S_b), Zv = FORM(K_Z, S_v),
-	Ab = FORM(K_A, S_b), Av = FORM(K_A, S_v), Az = FORM(K_A, S_z),
+	Av = FORM(K_A, S_v), Ao = FORM(K_A, S_o), Ai = FORM(K_A, S_i),
 	CL = FORM(K_C, S_b), DX = FORM(K_DX, S_w), K1 = FORM(K_ONE, S_b),
 	Ib = FORM(K_I, S_b), Iw = FORM(K_I, S_w), Iz = FORM(K_I, S_z), Iv = FORM(K_I, S_v),
-	Jb = FORM(K_J, S_b), Jz = FORM(K_J, S_z), Pn = FORM(K_P, S_n),
-	Ob = FORM(K_O, S_b), Ov = FORM(K_O, S_v),
-	Xb = FORM(K_X, S_b), Xz = FORM(K_X, S_z), Xv = FORM(K_X, S_v),
-	Yb = FORM(K_Y, S_b), Yz = FORM(K_Y, S_z), Yv = FORM(K_Y, S_v),
+	Ii = FORM(K_I, S_i), Jb = FORM(K_J, S_b), Jz = FORM(K_J, S_z), Pn = FORM(K_P, S_n),
+	Oo = FORM(K_O, S_o), Xo = FORM(K_X, S_o), Xi = FORM(K_X, S_i),
+	Yo = FORM(K_Y, S_o), Yi = FORM(K_Y, S_i),
 };
 
 enum row_flags { N64 = 1, D64 = 2, F64 = 4, LCK = 8, PM = 16 };
@@ -50,30 +48,36 @@ struct row {
 enum group {
 	EMUL_OP_GRP_ALU = EMUL_NR_OPS,
 	EMUL_OP_GRP_POP, EMUL_OP_GRP_SHIFT, EMUL_OP_GRP_MOV, EMUL_OP_GRP_UNARY,
-	EMUL_OP_GRP_UNARY_V, EMUL_OP_GRP_INC, EMUL_OP_GRP_CALL, EMUL_OP_GRP_LDT, EMUL_OP_GRP_GDT,
-	EMUL_OP_GRP_BIT, EMUL_OP_GRP_CMPXCHG8B,
+	EMUL_OP_GRP_INC, EMUL_OP_GRP_CALL, EMUL_OP_GRP_LDT, EMUL_OP_GRP_GDT, EMUL_OP_GRP_BIT,
+	EMUL_OP_GRP_CMPXCHG8B,
 	END_OF_GROUPS
 };
 _Static_assert(END_OF_GROUPS <= 256, "struct row.op is one byte");
 
-static const struct row one_byte[256] = {
-#define OP1(first, last, ...) [(first) ... (last)] = ROW(__VA_ARGS__),
+/* By struct emul_insn.map and the opcode. */
+static const struct row rows[4][256] = {
+#define OP1(first, last, ...) [0][(first) ... (last)] = ROW(__VA_ARGS__),
+#define OP2(first, last, ...) [1][(first) ... (last)] = ROW(__VA_ARGS__, 0),
 #include "core/emul/opcodes.def"
-};
-
-static const struct row two_byte[256] = {
-#define OP2(first, last, ...) [(first) ... (last)] = ROW(__VA_ARGS__),
-#include "core/emul/opcodes.def"
+	[2][0 ... 255] = ROW(OTHER, En, __, __, 0),
+	[3][0 ... 255] = ROW(OTHER, En, Ib, __, 0),
 };
 
 static const struct row groups[END_OF_GROUPS - EMUL_NR_OPS][8] = {
-#define GRP(group, reg, ...) [EMUL_OP_GRP_##group - EMUL_NR_OPS][reg] = ROW(__VA_ARGS__),
+#define MEMBER(group, reg, name, form1, form2)                                                     \
+	[EMUL_OP_GRP_##group - EMUL_NR_OPS][reg] = ROW(name, form1, form2, __, 0),
+#define PLAIN(name) ROW(name, __, __, __, 0)
+#define GRP(group, r0, r1, r2, r3, r4, r5, r6, r7)                                                 \
+	[EMUL_OP_GRP_##group - EMUL_NR_OPS] = { PLAIN(r0), PLAIN(r1), PLAIN(r2), PLAIN(r3),        \
+						PLAIN(r4), PLAIN(r5), PLAIN(r6), PLAIN(r7) },
 #include "core/emul/opcodes.def"
 };
 
-/* A row of maps 0f 38 and 0f 3a that has no line of its own. */
-static const struct row three_byte_38 = ROW(OTHER, En, __, __, 0);
-static const struct row three_byte_3a = ROW(OTHER, En, Ib, __, 0);
+/* What is true of an instruction whatever its row. */
+static const u8 op_flags[EMUL_NR_OPS] = {
+#define INSN(name, exec, flags) flags,
+#include "core/emul/opcodes.def"
+};
 
 #define IN64 1 /* struct alt.prefix: in 64-bit mode */
 
@@ -81,7 +85,7 @@ static const struct alt {
 	u8 map, opcode, prefix;
 	struct row row;
 } alts[] = {
-#define ALT(map, opcode, prefix, ...) { map, opcode, prefix, ROW(__VA_ARGS__) },
+#define ALT(map, opcode, prefix, ...) { map, opcode, prefix, ROW(__VA_ARGS__, 0) },
 #include "core/emul/opcodes.def"
 };
 
@@ -89,7 +93,7 @@ static const struct sys {
 	u8 modrm;
 	struct row row;
 } systems[] = {
-#define SYS(modrm, name) { modrm, ROW(name, __, __, __, 0) },
+#define SYS(modrm, name) { modrm, PLAIN(name) },
 #include "core/emul/opcodes.def"
 };
 
@@ -246,20 +250,13 @@ static const struct row *row_find(const struct emul_ctx *ctx)
 		    (a->prefix == IN64 ? is_long(ctx) : a->prefix == prefix))
 			return &a->row;
 	}
-	switch (d->map) {
-	case 0:
-		return &one_byte[d->opcode];
-	case 1:
-		return &two_byte[d->opcode];
-	default:
-		return d->map == 2 ? &three_byte_38 : &three_byte_3a;
-	}
+	return &rows[d->map][d->opcode];
 }
 
 /* 0f 01 with a register form and no use for a register: the whole byte is the opcode. */
 static void row_system(struct row *row, u8 modrm)
 {
-	*row = (struct row)ROW(OTHER, __, __, __, 0);
+	*row = (struct row)PLAIN(OTHER);
 	for (size_t i = 0; i < ARRAY_SIZE(systems); i++)
 		if (systems[i].modrm == modrm)
 			*row = systems[i].row;
@@ -279,7 +276,6 @@ static void row_group(struct row *row, u8 modrm)
 	}
 	sub = &groups[row->op - EMUL_NR_OPS][reg];
 	row->op = sub->op;
-	row->flags |= sub->flags;
 	for (unsigned i = 0; i < EMUL_NR_OPNDS; i++)
 		if (sub->form[i] != __)
 			row->form[i] = sub->form[i];
@@ -402,6 +398,8 @@ static u8 size_bytes(const struct emul_ctx *ctx, enum size size, bool is_mem)
 {
 	unsigned opsize = ctx->insn.opsize;
 
+	if (size >= S_o)
+		size = !(ctx->insn.opcode & 1) ? S_b : size == S_o ? S_v : S_z;
 	switch (size) {
 	case S_n:
 		return 0;
@@ -409,10 +407,6 @@ static u8 size_bytes(const struct emul_ctx *ctx, enum size size, bool is_mem)
 		return 1;
 	case S_w:
 		return 2;
-	case S_d:
-		return 4;
-	case S_q:
-		return 8;
 	case S_v:
 		return (u8)opsize;
 	case S_z:
@@ -423,10 +417,9 @@ static u8 size_bytes(const struct emul_ctx *ctx, enum size size, bool is_mem)
 		return is_long(ctx) ? 8 : 4;
 	case S_x:
 		return opsize == 8 ? 16 : 8;
-	case S_s:
+	default: /* S_s */
 		return is_mem ? 2 : (u8)opsize;
 	}
-	return 0;
 }
 
 /* Without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
@@ -532,7 +525,7 @@ static enum emul_result opnd_decode(struct emul_ctx *ctx, u16 form, struct emul_
 static void check_nop(struct emul_insn *d, struct row *row)
 {
 	if (row->op == EMUL_OP_XCHG && d->map == 0 && d->opcode == 0x90 && !(d->rex & REX_B))
-		*row = (struct row)ROW(NOP, __, __, __, 0);
+		*row = (struct row)PLAIN(NOP);
 }
 
 /* What makes a known opcode undefined: SDM "Instruction Set Reference", exceptions of each. */
@@ -561,6 +554,7 @@ static enum emul_result decode_row(struct emul_ctx *ctx, struct row *row)
 		return EMUL_UNSUPPORTED;
 	check_nop(d, row);
 	d->op = row->op;
+	row->flags |= op_flags[row->op];
 	set_opsize(ctx, row->flags);
 	for (unsigned i = 0; i < EMUL_NR_OPNDS; i++)
 		EMUL_TRY(opnd_decode(ctx, row->form[i], &d->opnd[i]));
@@ -587,7 +581,7 @@ enum emul_result emul_decode(struct emul_ctx *ctx)
 const char *emul_op_name(enum emul_op op)
 {
 	static const char *const names[EMUL_NR_OPS] = {
-#define INSN(name, exec) #name,
+#define INSN(name, exec, flags) #name,
 #include "core/emul/opcodes.def"
 	};
 

@@ -109,7 +109,7 @@ enum emul_mode {
 
 /* Every mnemonic that the decoder names. */
 enum emul_op {
-#define INSN(name, exec) EMUL_OP_##name,
+#define INSN(name, exec, flags) EMUL_OP_##name,
 #include "core/emul/opcodes.def"
 	EMUL_NR_OPS
 };

@@ -425,7 +425,7 @@ static enum emul_result exec_branch(struct emul_ctx *ctx)
 static enum emul_result exec_op(struct emul_ctx *ctx)
 {
 	switch (ctx->insn.op) {
-#define INSN(name, exec)                                                                           \
+#define INSN(name, exec, flags)                                                                    \
 	case EMUL_OP_##name:                                                                       \
 		return exec_##exec(ctx);
 #include "core/emul/opcodes.def"
@@ -437,7 +437,7 @@ static enum emul_result exec_op(struct emul_ctx *ctx)
 bool emul_op_is_executed(enum emul_op op)
 {
 	switch (op) {
-#define INSN(name, exec)                                                                           \
+#define INSN(name, exec, flags)                                                                    \
 	case EMUL_OP_##name:                                                                       \
 		return exec_##exec != exec_none;
 #include "core/emul/opcodes.def"
