@@ -5,12 +5,6 @@
 #include "arch/x86/regs.h"
 #include "core/hv.h"
 
-static enum next refuse(struct vcpu *v)
-{
-	event_exception_err(v, EXC_GP, 0);
-	return NEXT_AGAIN;
-}
-
 #define CR0_DEFINED                                                                                \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
 	 CR0_PG)
@@ -54,7 +48,7 @@ static enum next cr0_write(struct vcpu *v, u64 value)
 	u64 efer = hv_reg_get(v, REG_EFER);
 
 	if (!cr0_is_valid(v, old, value))
-		return refuse(v);
+		return event_gp(v);
 	value = (value & CR0_DEFINED) | CR0_ET;
 	hv_reg_set(v, REG_CR0, value);
 	if (((old ^ value) & CR0_PG) && (efer & EFER_LME))
@@ -93,13 +87,13 @@ static enum next cr4_write(struct vcpu *v, u64 value)
 	u64 efer = hv_reg_get(v, REG_EFER);
 
 	if (value & ~cr4_valid(v->hot))
-		return refuse(v);
+		return event_gp(v);
 	if ((efer & EFER_LMA) && !(value & CR4_PAE))
-		return refuse(v);
+		return event_gp(v);
 	/* PCIDs can be turned on in IA-32e mode only, and only from PCID 0. */
 	if ((value & ~old & CR4_PCIDE) &&
 	    (!(efer & EFER_LMA) || (hv_reg_get(v, REG_CR3) & CR3_PCID_MASK)))
-		return refuse(v);
+		return event_gp(v);
 	hv_reg_set(v, REG_CR4, value);
 	if ((old ^ value) & CR4_FLUSHES)
 		hv_tlb_flush(v);
@@ -115,12 +109,11 @@ enum next cr_write(struct vcpu *v, unsigned cr, u64 value)
 		return cr4_write(v, value);
 	case 8:
 		if (value >> 4)
-			return refuse(v);
+			return event_gp(v);
 		lapic_cr8_set(v, value);
 		return NEXT_SKIP;
 	default:
-		event_exception(v, EXC_UD);
-		return NEXT_AGAIN;
+		return event_ud(v);
 	}
 }
 
@@ -130,13 +123,11 @@ enum next xcr_write(struct vcpu *v)
 	u64 value = gprs[GPR_RDX] << 32 | (u32)gprs[GPR_RAX];
 	struct segment ss;
 
-	if (!(hv_reg_get(v, REG_CR4) & CR4_OSXSAVE)) {
-		event_exception(v, EXC_UD);
-		return NEXT_AGAIN;
-	}
+	if (!(hv_reg_get(v, REG_CR4) & CR4_OSXSAVE))
+		return event_ud(v);
 	hv_seg_get(v, SEG_SS, &ss);
 	if ((ss.ar & AR_DPL) || (u32)gprs[GPR_RCX] || !fpu_xcr0_is_valid(value))
-		return refuse(v);
+		return event_gp(v);
 	v->xcr0 = value;
 	fpu_xcr0_load(value);
 	cpuid_xcr0_changed(v);

@@ -7,7 +7,9 @@
 #ifndef CORE_EVENT_H
 #define CORE_EVENT_H
 
+#include "arch/x86/regs.h"
 #include "core/lib/types.h"
+#include "core/next.h"
 
 struct vcpu;
 
@@ -43,6 +45,19 @@ void event_exception(struct vcpu *v, u8 vector);
 void event_exception_err(struct vcpu *v, u8 vector, u32 err);
 /* Queue #PF with `err` and set the guest's CR2 to `gva`. */
 void event_page_fault(struct vcpu *v, u64 gva, u32 err);
+
+/* The instruction at RIP is refused, with #UD or #GP(0). */
+static inline enum next event_ud(struct vcpu *v)
+{
+	event_exception(v, EXC_UD);
+	return NEXT_AGAIN;
+}
+
+static inline enum next event_gp(struct vcpu *v)
+{
+	event_exception_err(v, EXC_GP, 0);
+	return NEXT_AGAIN;
+}
 
 /* Make one NMI pending on `v` and kick it. Any CPU. */
 void event_nmi(struct vcpu *v);

@@ -103,16 +103,8 @@ static void time_write(struct vcpu *v)
 		m->kvm_system_time &= ~SYSTEM_TIME_ENABLE;
 }
 
-enum err kvm_system_time_read(struct vcpu *v, u32 msr, u64 *out)
+enum err kvm_system_time_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
-	*out = v->msr->kvm_system_time;
-	return ERR_NONE;
-}
-
-enum err kvm_system_time_write(struct vcpu *v, u32 msr, u64 value)
-{
-	(void)msr;
 	if (value & SYSTEM_TIME_RESERVED)
 		return ERR_INVAL;
 	v->msr->kvm_system_time = value;
@@ -121,21 +113,13 @@ enum err kvm_system_time_write(struct vcpu *v, u32 msr, u64 value)
 	return ERR_NONE;
 }
 
-enum err kvm_wall_clock_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	(void)msr;
-	*out = v->msr->kvm_wall_clock;
-	return ERR_NONE;
-}
-
-enum err kvm_wall_clock_write(struct vcpu *v, u32 msr, u64 value)
+enum err kvm_wall_clock_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
 	u64 boot_ns = v->vm->wallclock_boot_ns;
 	struct pv_wall_clock wall = { .sec = (u32)(boot_ns / NS_PER_SEC),
 				      .nsec = (u32)(boot_ns % NS_PER_SEC) };
 	u32 version;
 
-	(void)msr;
 	v->msr->kvm_wall_clock = value;
 	/* The version goes on from what is there, as several vCPUs may ask in turn. */
 	if (gmem_read(v->vm, (gpa_t){ value }, &version, sizeof(version)))
@@ -145,16 +129,8 @@ enum err kvm_wall_clock_write(struct vcpu *v, u32 msr, u64 value)
 	return ERR_NONE;
 }
 
-enum err kvm_steal_time_read(struct vcpu *v, u32 msr, u64 *out)
+enum err kvm_steal_time_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
-	*out = v->msr->kvm_steal_time;
-	return ERR_NONE;
-}
-
-enum err kvm_steal_time_write(struct vcpu *v, u32 msr, u64 value)
-{
-	(void)msr;
 	if (value & STEAL_RESERVED)
 		return ERR_INVAL;
 	v->msr->kvm_steal_time = value;

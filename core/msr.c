@@ -38,6 +38,18 @@ static u64 platform_info(void)
 	return MIN(tsc_khz / 100000, 0xffull) << 8;
 }
 
+/* AMD's register is the host's own where LBR virtualization is missing. */
+static u64 debugctl_get(struct vcpu *v)
+{
+	return cpu_info.vendor == CPU_AMD ? 0 : hv_reg_get(v, REG_DEBUGCTL);
+}
+
+/* Revision 1, so that no guest takes the microcode for missing. AMD has it in the low half. */
+static u64 microcode_revision(void)
+{
+	return cpu_info.vendor == CPU_AMD ? 1 : BIT(32);
+}
+
 static u64 arch_capabilities(void)
 {
 	return arch_capabilities_filter(msr_hw_arch_capabilities());
@@ -95,6 +107,7 @@ static enum err msr_get(struct vcpu *v, u32 msr, u64 *out)
 	case (first)...(last):                                                                     \
 		*out = (value);                                                                    \
 		return vendor_check(VENDOR_##vendor);
+#define MSR_SET(first, last, vendor, value, name) MSR_CONST(first, last, vendor, value, name)
 #define MSR_STATE(number, vendor, field, reset, writable)                                          \
 	case number:                                                                               \
 		*out = v->msr->field;                                                              \
@@ -106,11 +119,6 @@ static enum err msr_get(struct vcpu *v, u32 msr, u64 *out)
 	case (first)...(last):                                                                     \
 		return vendor_check(VENDOR_##vendor) ? ERR_INVAL : name##_read(v, msr, out);
 #include "core/msr.def"
-#undef MSR_PASS
-#undef MSR_CONST
-#undef MSR_STATE
-#undef MSR_SINK
-#undef MSR_CALL
 	default:
 		return ERR_INVAL;
 	}
@@ -131,15 +139,11 @@ static enum err msr_set(struct vcpu *v, u32 msr, u64 value)
 #define MSR_SINK(number, vendor)                                                                   \
 	case number:                                                                               \
 		return vendor_check(VENDOR_##vendor);
+#define MSR_SET(first, last, vendor, value_, name) MSR_CALL(first, last, vendor, name)
 #define MSR_CALL(first, last, vendor, name)                                                        \
 	case (first)...(last):                                                                     \
 		return vendor_check(VENDOR_##vendor) ? ERR_INVAL : name##_write(v, msr, value);
 #include "core/msr.def"
-#undef MSR_PASS
-#undef MSR_CONST
-#undef MSR_STATE
-#undef MSR_SINK
-#undef MSR_CALL
 	default:
 		return ERR_INVAL;
 	}
@@ -150,10 +154,8 @@ enum next msr_read(struct vcpu *v)
 	u64 *gprs = v->hot->gprs;
 	u64 value;
 
-	if (msr_get(v, (u32)gprs[GPR_RCX], &value)) {
-		event_exception_err(v, EXC_GP, 0);
-		return NEXT_AGAIN;
-	}
+	if (msr_get(v, (u32)gprs[GPR_RCX], &value))
+		return event_gp(v);
 	gprs[GPR_RAX] = (u32)value;
 	gprs[GPR_RDX] = value >> 32;
 	return NEXT_SKIP;
@@ -164,11 +166,7 @@ enum next msr_write(struct vcpu *v)
 	u64 *gprs = v->hot->gprs;
 	u64 value = gprs[GPR_RDX] << 32 | (u32)gprs[GPR_RAX];
 
-	if (msr_set(v, (u32)gprs[GPR_RCX], value)) {
-		event_exception_err(v, EXC_GP, 0);
-		return NEXT_AGAIN;
-	}
-	return NEXT_SKIP;
+	return msr_set(v, (u32)gprs[GPR_RCX], value) ? event_gp(v) : NEXT_SKIP;
 }
 
 ISO_TEXT enum next msr_read_fast(struct vcpu_hot *hot)
@@ -213,16 +211,7 @@ void msr_reset(struct vcpu *v)
 {
 	*v->msr = (struct msr_state){ 0 };
 #define MSR_STATE(number, vendor, field, reset, writable) v->msr->field = (reset);
-#define MSR_PASS(number, reg, check)
-#define MSR_CONST(first, last, vendor, value, on_write)
-#define MSR_SINK(number, vendor)
-#define MSR_CALL(first, last, vendor, name)
 #include "core/msr.def"
-#undef MSR_PASS
-#undef MSR_CONST
-#undef MSR_STATE
-#undef MSR_SINK
-#undef MSR_CALL
 	v->msr->hwcr = HWCR_RESET;
 	v->pat = PAT_RESET;
 	v->tsc_adjust = 0;
@@ -239,14 +228,5 @@ void msr_load(struct vcpu *v)
 void msr_passthrough(struct vm *vm)
 {
 #define MSR_PASS(number, reg, check) hv_msr_exits(vm, number, 0);
-#define MSR_CONST(first, last, vendor, value, on_write)
-#define MSR_STATE(number, vendor, field, reset, writable)
-#define MSR_SINK(number, vendor)
-#define MSR_CALL(first, last, vendor, name)
 #include "core/msr.def"
-#undef MSR_PASS
-#undef MSR_CONST
-#undef MSR_STATE
-#undef MSR_SINK
-#undef MSR_CALL
 }

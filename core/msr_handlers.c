@@ -30,13 +30,6 @@ u64 arch_capabilities_filter(u64 host)
 	return host & ARCH_CAP_GUEST;
 }
 
-enum err msr_efer_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	(void)msr;
-	*out = hv_reg_get(v, REG_EFER);
-	return ERR_NONE;
-}
-
 static u64 efer_valid(const struct vcpu_hot *hot)
 {
 	u64 valid = EFER_LMA;
@@ -48,11 +41,10 @@ static u64 efer_valid(const struct vcpu_hot *hot)
 	return valid;
 }
 
-enum err msr_efer_write(struct vcpu *v, u32 msr, u64 value)
+enum err msr_efer_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
 	u64 old = hv_reg_get(v, REG_EFER);
 
-	(void)msr;
 	if (value & ~efer_valid(v->hot))
 		return ERR_INVAL;
 	if (((value ^ old) & EFER_LME) && (hv_reg_get(v, REG_CR0) & CR0_PG))
@@ -62,16 +54,8 @@ enum err msr_efer_write(struct vcpu *v, u32 msr, u64 value)
 	return ERR_NONE;
 }
 
-enum err msr_pat_read(struct vcpu *v, u32 msr, u64 *out)
+enum err msr_pat_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
-	*out = v->pat;
-	return ERR_NONE;
-}
-
-enum err msr_pat_write(struct vcpu *v, u32 msr, u64 value)
-{
-	(void)msr;
 	for (unsigned i = 0; i < 8; i++) {
 		u8 type = (u8)(value >> (8 * i));
 
@@ -88,22 +72,13 @@ enum err msr_pat_write(struct vcpu *v, u32 msr, u64 value)
 #define DEBUGCTL_BTF BIT(1)
 #define DEBUGCTL_AMD_PINS MASK(5, 2)
 
-enum err msr_debugctl_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	(void)msr;
-	*out = is_amd() ? 0 : hv_reg_get(v, REG_DEBUGCTL);
-	return ERR_NONE;
-}
-
 /* Last-branch records are not offered: asking for them is accepted and does nothing. */
-enum err msr_debugctl_write(struct vcpu *v, u32 msr, u64 value)
+enum err msr_debugctl_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
 	u64 valid = DEBUGCTL_LBR | DEBUGCTL_BTF | (is_amd() ? DEBUGCTL_AMD_PINS : 0);
 
-	(void)msr;
 	if (value & ~valid)
 		return ERR_INVAL;
-	/* AMD's register is the host's own where LBR virtualization is missing. */
 	if (!is_amd())
 		hv_reg_set(v, REG_DEBUGCTL, value & DEBUGCTL_BTF);
 	return ERR_NONE;
@@ -117,51 +92,27 @@ static void tsc_offset_set(struct vcpu *v, u64 offset)
 	kvm_pv_tsc_changed(v);
 }
 
-enum err msr_tsc_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	(void)msr;
-	*out = clock_tsc() + v->hot->tsc_offset;
-	return ERR_NONE;
-}
-
 /* SDM "Time-Stamp Counter Adjustment": a write to either MSR moves both by the same amount. */
-enum err msr_tsc_write(struct vcpu *v, u32 msr, u64 value)
+enum err msr_tsc_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
 	u64 delta = value - (clock_tsc() + v->hot->tsc_offset);
 
-	(void)msr;
 	v->tsc_adjust += delta;
 	tsc_offset_set(v, v->hot->tsc_offset + delta);
 	return ERR_NONE;
 }
 
-enum err msr_tsc_adjust_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	(void)msr;
-	*out = v->tsc_adjust;
-	return ERR_NONE;
-}
-
-enum err msr_tsc_adjust_write(struct vcpu *v, u32 msr, u64 value)
+enum err msr_tsc_adjust_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
 	u64 delta = value - v->tsc_adjust;
 
-	(void)msr;
 	v->tsc_adjust = value;
 	tsc_offset_set(v, v->hot->tsc_offset + delta);
 	return ERR_NONE;
 }
 
-enum err msr_tsc_deadline_read(struct vcpu *v, u32 msr, u64 *out)
+enum err msr_tsc_deadline_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
-	*out = lapic_deadline_get(v);
-	return ERR_NONE;
-}
-
-enum err msr_tsc_deadline_write(struct vcpu *v, u32 msr, u64 value)
-{
-	(void)msr;
 	lapic_deadline_set(v, value);
 	return ERR_NONE;
 }
@@ -171,17 +122,15 @@ static bool has_tsc_aux(const struct vcpu *v)
 	return cpuid_has(v->hot, GUEST_RDTSCP) || cpuid_has(v->hot, GUEST_RDPID);
 }
 
-enum err msr_tsc_aux_read(struct vcpu *v, u32 msr, u64 *out)
+enum err msr_tsc_aux_read(struct vcpu *v, u32 msr __unused_arg, u64 *out)
 {
-	(void)msr;
 	*out = v->msr->tsc_aux;
 	return has_tsc_aux(v) ? ERR_NONE : ERR_INVAL;
 }
 
 /* RDTSCP and RDPID read the real register, which Lamina has no use for. */
-enum err msr_tsc_aux_write(struct vcpu *v, u32 msr, u64 value)
+enum err msr_tsc_aux_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
 	if (!has_tsc_aux(v) || (!is_amd() && value >> 32))
 		return ERR_INVAL;
 	v->msr->tsc_aux = (u32)value;
@@ -189,50 +138,22 @@ enum err msr_tsc_aux_write(struct vcpu *v, u32 msr, u64 value)
 	return ERR_NONE;
 }
 
-enum err msr_apic_base_read(struct vcpu *v, u32 msr, u64 *out)
+enum err msr_apic_base_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
-	*out = v->hot->apic_base;
-	return ERR_NONE;
-}
-
-enum err msr_apic_base_write(struct vcpu *v, u32 msr, u64 value)
-{
-	(void)msr;
 	return lapic_base_write(v, value);
 }
 
 /* Revision 1, so that no guest takes the microcode for missing. AMD has it in the low half. */
-#define MICROCODE_REVISION 1ull
-
-enum err msr_bios_sign_id_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	(void)v;
-	(void)msr;
-	*out = is_amd() ? MICROCODE_REVISION : MICROCODE_REVISION << 32;
-	return ERR_NONE;
-}
-
 /* Intel wants it cleared before CPUID loads it; AMD has it read-only. */
-enum err msr_bios_sign_id_write(struct vcpu *v, u32 msr, u64 value)
+enum err msr_bios_sign_id_write(struct vcpu *v __unused_arg, u32 msr __unused_arg,
+				u64 value __unused_arg)
 {
-	(void)v;
-	(void)msr;
-	(void)value;
 	return is_amd() ? ERR_INVAL : ERR_NONE;
 }
 
-enum err msr_mcg_ctl_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	(void)msr;
-	*out = v->msr->mcg_ctl;
-	return ERR_NONE;
-}
-
 /* SDM "IA32_MCG_CTL MSR": all on or all off. */
-enum err msr_mcg_ctl_write(struct vcpu *v, u32 msr, u64 value)
+enum err msr_mcg_ctl_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
 	if (value && ~value)
 		return ERR_INVAL;
 	v->msr->mcg_ctl = value;
@@ -245,23 +166,11 @@ enum mce_reg { MCE_CTL, MCE_STATUS, MCE_ADDR, MCE_MISC };
 #define MCE_CTL_OPTIONAL (BIT(0) | BIT(10))
 #define HWCR_MC_STATUS_WR_EN BIT(18)
 
-enum err msr_mce_bank_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	u32 index = msr - MSR_MC_BANKS;
-
-	if (index >= ARRAY_SIZE(v->msr->mce_bank))
-		return ERR_INVAL;
-	*out = v->msr->mce_bank[index];
-	return ERR_NONE;
-}
-
 enum err msr_mce_bank_write(struct vcpu *v, u32 msr, u64 value)
 {
 	u32 index = msr - MSR_MC_BANKS;
 	bool status_writable = is_amd() && (v->msr->hwcr & HWCR_MC_STATUS_WR_EN);
 
-	if (index >= ARRAY_SIZE(v->msr->mce_bank))
-		return ERR_INVAL;
 	if (index % 4 == MCE_CTL && value && ~(value | MCE_CTL_OPTIONAL))
 		return ERR_INVAL;
 	if (index % 4 == MCE_STATUS && value && !status_writable)
@@ -274,16 +183,8 @@ enum err msr_mce_bank_write(struct vcpu *v, u32 msr, u64 value)
 #define HWCR_IGNORED (BIT(3) | BIT(6) | BIT(8))
 #define HWCR_KEPT (HWCR_MC_STATUS_WR_EN | HWCR_TSC_FREQ_SEL)
 
-enum err msr_hwcr_read(struct vcpu *v, u32 msr, u64 *out)
+enum err msr_hwcr_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
-	*out = v->msr->hwcr;
-	return ERR_NONE;
-}
-
-enum err msr_hwcr_write(struct vcpu *v, u32 msr, u64 value)
-{
-	(void)msr;
 	if (value & ~(HWCR_IGNORED | HWCR_KEPT))
 		return ERR_INVAL;
 	v->msr->hwcr = value & HWCR_KEPT;

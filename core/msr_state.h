@@ -40,20 +40,16 @@ struct msr_state {
 /* All of IA32_ARCH_CAPABILITIES that a guest may see, given the host's value. */
 u64 arch_capabilities_filter(u64 host);
 
-/* Handlers: MSR_CALL(first, last, vendor, name) in core/msr.def calls name_read and name_write. */
+/* Handlers that core/msr.def names. */
+#define MSR_SET(first, last, vendor, value, name)                                                  \
+	enum err name##_write(struct vcpu *v, u32 msr, u64 value_);
 #define MSR_CALL(first, last, vendor, name)                                                        \
 	enum err name##_read(struct vcpu *v, u32 msr, u64 *out);                                   \
 	enum err name##_write(struct vcpu *v, u32 msr, u64 value);
-#define MSR_PASS(number, reg, check)
-#define MSR_CONST(first, last, vendor, value, on_write)
-#define MSR_STATE(number, vendor, field, reset, writable)
-#define MSR_SINK(number, vendor)
 #include "core/msr.def"
-#undef MSR_CALL
-#undef MSR_PASS
-#undef MSR_CONST
-#undef MSR_STATE
-#undef MSR_SINK
+
+/* The value of one of the fixed-range MTRRs. */
+u64 *mtrr_fixed(struct vcpu *v, u32 msr);
 
 /* Values after RESET, with the memory types that firmware would have set up. */
 void mtrr_reset(struct vcpu *v);

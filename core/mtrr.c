@@ -33,12 +33,6 @@ static u64 address_mask(const struct vcpu *v)
 	return MASK(cpuid_phys_bits(v->hot) - 1, 0);
 }
 
-enum err mtrr_variable_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	*out = v->msr->mtrr_variable[msr - MSR_MTRR_VARIABLE];
-	return ERR_NONE;
-}
-
 enum err mtrr_variable_write(struct vcpu *v, u32 msr, u64 value)
 {
 	u32 index = msr - MSR_MTRR_VARIABLE;
@@ -54,7 +48,7 @@ enum err mtrr_variable_write(struct vcpu *v, u32 msr, u64 value)
 	return ERR_NONE;
 }
 
-static u64 *fixed_find(struct vcpu *v, u32 msr)
+u64 *mtrr_fixed(struct vcpu *v, u32 msr)
 {
 	u64 *fixed = v->msr->mtrr_fixed;
 
@@ -65,32 +59,18 @@ static u64 *fixed_find(struct vcpu *v, u32 msr)
 	return fixed + 3 + (msr - MSR_MTRR_FIX4K);
 }
 
-enum err mtrr_fixed_read(struct vcpu *v, u32 msr, u64 *out)
-{
-	*out = *fixed_find(v, msr);
-	return ERR_NONE;
-}
-
 enum err mtrr_fixed_write(struct vcpu *v, u32 msr, u64 value)
 {
 	for (unsigned i = 0; i < 8; i++) {
 		if (!type_is_valid((u8)(value >> (8 * i))))
 			return ERR_INVAL;
 	}
-	*fixed_find(v, msr) = value;
+	*mtrr_fixed(v, msr) = value;
 	return ERR_NONE;
 }
 
-enum err mtrr_def_type_read(struct vcpu *v, u32 msr, u64 *out)
+enum err mtrr_def_type_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	(void)msr;
-	*out = v->msr->mtrr_def_type;
-	return ERR_NONE;
-}
-
-enum err mtrr_def_type_write(struct vcpu *v, u32 msr, u64 value)
-{
-	(void)msr;
 	if ((value & ~(MTRR_TYPE | MTRR_DEF_FIXED_ENABLE | MTRR_DEF_ENABLE)) ||
 	    !type_is_valid(value & MTRR_TYPE))
 		return ERR_INVAL;
