@@ -42,10 +42,7 @@ _Static_assert(sizeof(struct cpuid_table) <= 4096, "one page per vCPU");
 /* Bits of core/cpuid.def by name, to ask what this guest was promised. */
 enum guest_feature {
 #define CPUID_BIT(name, leaf, subleaf, reg, bit, policy) GUEST_##name,
-#define CPUID_FIELD(leaf, subleaf, reg, hi, lo)
 #include "core/cpuid.def"
-#undef CPUID_BIT
-#undef CPUID_FIELD
 	NR_GUEST_FEATURES
 };
 

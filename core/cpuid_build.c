@@ -39,16 +39,10 @@
 const struct cpuid_row cpuid_rows[] = {
 #define CPUID_BIT(name, leaf, subleaf, reg, bit, policy)                                           \
 	{ leaf, subleaf, CPUID_##reg, CPUID_##policy, 1u << (bit) },
-#define CPUID_FIELD(leaf, subleaf, reg, hi, lo)
 #include "core/cpuid.def"
-#undef CPUID_BIT
-#undef CPUID_FIELD
-#define CPUID_BIT(name, leaf, subleaf, reg, bit, policy)
 #define CPUID_FIELD(leaf, subleaf, reg, hi, lo)                                                    \
 	{ leaf, subleaf, CPUID_##reg, CPUID_HOST, (u32)MASK(hi, lo) },
 #include "core/cpuid.def"
-#undef CPUID_BIT
-#undef CPUID_FIELD
 };
 const u32 cpuid_nr_rows = ARRAY_SIZE(cpuid_rows);
 
