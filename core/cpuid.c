@@ -16,7 +16,7 @@ bool cpuid_has(const struct vcpu_hot *hot, enum guest_feature feature)
 {
 	const struct cpuid_row *row = &cpuid_rows[feature];
 	const struct cpuid_table *t = hot->cpuid;
-	struct cpuid_entry e = *entry_find(t, leaf_find(t, row->leaf), row->subleaf);
+	struct cpuid_regs e = *entry_find(t, leaf_find(t, row->leaf), row->subleaf);
 
 	return *cpuid_reg_of(&e, row->reg) & row->mask;
 }

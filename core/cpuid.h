@@ -7,6 +7,7 @@
 #ifndef CORE_CPUID_H
 #define CORE_CPUID_H
 
+#include "arch/x86/insn.h"
 #include "core/lib/types.h"
 
 struct vcpu;
@@ -15,10 +16,6 @@ struct vcpu_hot;
 #define CPUID_MAX_ENTRIES 128 /* power of two */
 #define CPUID_BASIC_LEAVES 0x20 /* leaves 0 to 0x1f */
 #define CPUID_EXT_LEAVES 0x40 /* 0x80000000 to 0x8000003f */
-
-struct cpuid_entry {
-	u32 eax, ebx, ecx, edx;
-};
 
 /* Entries of one leaf lie side by side, subleaf 0 first. */
 struct cpuid_leaf {
@@ -34,7 +31,7 @@ struct cpuid_table {
 	struct cpuid_leaf kvm[2]; /* 0x40000000 block: KVM's signature and features */
 	struct cpuid_leaf lamina; /* 0x40000100: our signature */
 	struct cpuid_leaf beyond; /* leaves above a maximum: Intel repeats the highest basic leaf */
-	struct cpuid_entry entry[CPUID_MAX_ENTRIES]; /* entry[0] is all zeroes */
+	struct cpuid_regs entry[CPUID_MAX_ENTRIES]; /* entry[0] is all zeroes */
 };
 
 _Static_assert(sizeof(struct cpuid_table) <= 4096, "one page per vCPU");

@@ -70,7 +70,7 @@ static struct cpuid_leaf *leaf_at(struct cpuid_table *t, u32 leaf)
 }
 
 /* Give `l` room for `count` subleaves. */
-static struct cpuid_entry *leaf_open(struct build *b, struct cpuid_leaf *l, u32 count)
+static struct cpuid_regs *leaf_open(struct build *b, struct cpuid_leaf *l, u32 count)
 {
 	ASSERT(b->next + count <= CPUID_MAX_ENTRIES);
 	l->first = (u8)b->next;
@@ -80,10 +80,10 @@ static struct cpuid_entry *leaf_open(struct build *b, struct cpuid_leaf *l, u32 
 }
 
 /* The same for a leaf without subleaves: it ignores ECX. */
-static struct cpuid_entry *leaf_single(struct build *b, u32 leaf)
+static struct cpuid_regs *leaf_single(struct build *b, u32 leaf)
 {
 	struct cpuid_leaf *l = leaf_at(b->t, leaf);
-	struct cpuid_entry *e = leaf_open(b, l, 1);
+	struct cpuid_regs *e = leaf_open(b, l, 1);
 
 	l->other = l->first;
 	return e;
@@ -112,10 +112,9 @@ static bool policy_allows(const struct build *b, u8 policy, bool in_host)
 	}
 }
 
-static void row_apply(struct build *b, const struct cpuid_row *row, struct cpuid_regs host_regs)
+static void row_apply(struct build *b, const struct cpuid_row *row, struct cpuid_regs host)
 {
 	const struct cpuid_leaf *l = leaf_at(b->t, row->leaf);
-	struct cpuid_entry host = { host_regs.eax, host_regs.ebx, host_regs.ecx, host_regs.edx };
 	u32 bits = *cpuid_reg_of(&host, row->reg) & row->mask;
 
 	if (row->subleaf >= l->count || !policy_allows(b, row->policy, bits))
@@ -162,7 +161,7 @@ static void plain_leaves_open(struct build *b)
 static void leaf_7_open(struct build *b)
 {
 	struct cpuid_leaf *l = leaf_at(b->t, 7);
-	struct cpuid_entry *e = leaf_open(b, l, 3);
+	struct cpuid_regs *e = leaf_open(b, l, 3);
 
 	l->patch = CPUID_PATCH_LEAF_7;
 	e->eax = MIN(cpuid_or_zero(7, 0).eax, 2u);
@@ -171,11 +170,11 @@ static void leaf_7_open(struct build *b)
 static void vendor_leaves_make(struct build *b)
 {
 	struct cpuid_regs host = cpuid_or_zero(0, 0);
-	struct cpuid_entry *basic = leaf_single(b, 0);
-	struct cpuid_entry *ext = leaf_single(b, CPUID_EXT_BASE);
+	struct cpuid_regs *basic = leaf_single(b, 0);
+	struct cpuid_regs *ext = leaf_single(b, CPUID_EXT_BASE);
 
-	*basic = (struct cpuid_entry){ b->is_amd ? MAX_BASIC_AMD : MAX_BASIC_INTEL, host.ebx,
-				       host.ecx, host.edx };
+	*basic = host;
+	basic->eax = b->is_amd ? MAX_BASIC_AMD : MAX_BASIC_INTEL;
 	if (b->is_amd)
 		*ext = *basic;
 	ext->eax = b->max_ext;
@@ -185,18 +184,17 @@ static void vendor_leaves_make(struct build *b)
 static void cache_leaf_make(struct build *b, u32 leaf)
 {
 	u32 shared = (1u << log2_ceil(b->nr_vcpus)) - 1;
-	struct cpuid_entry *e;
+	struct cpuid_regs *e;
 	u32 count = 0;
 
 	while (count < 7 && (cpuid_or_zero(leaf, count).eax & 0x1f))
 		count++;
 	e = leaf_open(b, leaf_at(b->t, leaf), count);
 	for (u32 i = 0; i < count; i++) {
-		struct cpuid_regs host = cpuid_or_zero(leaf, i);
-		bool is_shared = bits_get(host.eax, 7, 5) >= 3;
-
-		e[i] = (struct cpuid_entry){ host.eax & 0x3fff, host.ebx, host.ecx, host.edx };
-		e[i].eax |= is_shared ? shared << 14 : 0;
+		e[i] = cpuid_or_zero(leaf, i);
+		e[i].eax &= 0x3fff;
+		if (bits_get(e[i].eax, 7, 5) >= 3)
+			e[i].eax |= shared << 14;
 		if (b->is_intel)
 			e[i].eax |= shared << 26;
 	}
@@ -206,18 +204,18 @@ static void cache_leaf_make(struct build *b, u32 leaf)
 static void topology_make(struct build *b)
 {
 	struct cpuid_leaf *l = leaf_at(b->t, 0xb);
-	struct cpuid_entry *e = leaf_open(b, l, 3);
+	struct cpuid_regs *e = leaf_open(b, l, 3);
 
 	l->patch = CPUID_PATCH_SUBLEAF;
 	l->other = (u8)(l->first + l->count - 1);
-	e[0] = (struct cpuid_entry){ 0, 1, TOPO_SMT << 8, b->apic_id };
-	e[1] = (struct cpuid_entry){ log2_ceil(b->nr_vcpus), b->nr_vcpus, TOPO_CORE << 8,
+	e[0] = (struct cpuid_regs){ 0, 1, TOPO_SMT << 8, b->apic_id };
+	e[1] = (struct cpuid_regs){ log2_ceil(b->nr_vcpus), b->nr_vcpus, TOPO_CORE << 8,
 				     b->apic_id };
-	e[2] = (struct cpuid_entry){ 0, 0, 0, b->apic_id };
+	e[2] = (struct cpuid_regs){ 0, 0, 0, b->apic_id };
 }
 
 /* Bytes of an XSAVE area for `xcr0`, from the component subleaves `e` of leaf 0xd. */
-static u32 xsave_bytes(const struct cpuid_entry *e, u64 xcr0, bool is_compacted)
+static u32 xsave_bytes(const struct cpuid_regs *e, u64 xcr0, bool is_compacted)
 {
 	u32 bytes = XSAVE_AREA_MIN;
 
@@ -234,7 +232,7 @@ static u32 xsave_bytes(const struct cpuid_entry *e, u64 xcr0, bool is_compacted)
 static void xsave_make(struct build *b)
 {
 	u64 xcr0 = fpu_xcr0_max();
-	struct cpuid_entry *e;
+	struct cpuid_regs *e;
 
 	if (!xcr0)
 		return;
@@ -243,9 +241,9 @@ static void xsave_make(struct build *b)
 		struct cpuid_regs host = cpuid_or_zero(0xd, i);
 
 		if (xcr0 & BIT(i))
-			e[i] = (struct cpuid_entry){ host.eax, host.ebx, host.ecx & 3, 0 };
+			e[i] = (struct cpuid_regs){ host.eax, host.ebx, host.ecx & 3, 0 };
 	}
-	e[0] = (struct cpuid_entry){ (u32)xcr0, 0, xsave_bytes(e, xcr0, false),
+	e[0] = (struct cpuid_regs){ (u32)xcr0, 0, xsave_bytes(e, xcr0, false),
 				     (u32)(xcr0 >> 32) };
 }
 
@@ -253,7 +251,7 @@ void cpuid_xcr0_changed(struct vcpu *v)
 {
 	struct cpuid_table *t = v->hot->cpuid;
 	const struct cpuid_leaf *l = leaf_at(t, 0xd);
-	struct cpuid_entry *e = &t->entry[l->first];
+	struct cpuid_regs *e = &t->entry[l->first];
 	u64 xcr0 = v->xcr0;
 
 	if (!l->count)
@@ -270,35 +268,35 @@ static void frequency_make(struct build *b)
 {
 	u32 mhz = (u32)(tsc_khz / 1000);
 
-	*leaf_single(b, 0x15) = (struct cpuid_entry){ LAPIC_TIMER_HZ / 1000, (u32)tsc_khz,
+	*leaf_single(b, 0x15) = (struct cpuid_regs){ LAPIC_TIMER_HZ / 1000, (u32)tsc_khz,
 						      LAPIC_TIMER_HZ, 0 };
-	*leaf_single(b, 0x16) = (struct cpuid_entry){ mhz & 0xffff, mhz & 0xffff, 100, 0 };
+	*leaf_single(b, 0x16) = (struct cpuid_regs){ mhz & 0xffff, mhz & 0xffff, 100, 0 };
 }
 
 static void hypervisor_make(struct build *b)
 {
-	struct cpuid_entry *kvm = leaf_open(b, &b->t->kvm[0], 1);
-	struct cpuid_entry *features = leaf_open(b, &b->t->kvm[1], 1);
-	struct cpuid_entry *lamina = leaf_open(b, &b->t->lamina, 1);
+	struct cpuid_regs *kvm = leaf_open(b, &b->t->kvm[0], 1);
+	struct cpuid_regs *features = leaf_open(b, &b->t->kvm[1], 1);
+	struct cpuid_regs *lamina = leaf_open(b, &b->t->lamina, 1);
 
 	b->t->kvm[0].other = b->t->kvm[0].first;
 	b->t->kvm[1].other = b->t->kvm[1].first;
 	b->t->lamina.other = b->t->lamina.first;
 	/* "KVMKVMKVM" and "LaminaLamina" in memory order of EBX, ECX, EDX. */
-	*kvm = (struct cpuid_entry){ CPUID_KVM_BASE + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d };
+	*kvm = (struct cpuid_regs){ CPUID_KVM_BASE + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d };
 	features->eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_STEAL_TIME |
 			KVM_CLOCKSOURCE_STABLE;
-	*lamina = (struct cpuid_entry){ CPUID_LAMINA_BASE, 0x696d614c, 0x614c616e, 0x616e696d };
+	*lamina = (struct cpuid_regs){ CPUID_LAMINA_BASE, 0x696d614c, 0x614c616e, 0x616e696d };
 }
 
-static struct cpuid_entry *entry_of(struct build *b, u32 leaf)
+static struct cpuid_regs *entry_of(struct build *b, u32 leaf)
 {
 	return &b->t->entry[leaf_at(b->t, leaf)->first];
 }
 
 static void leaf_1_finish(struct build *b)
 {
-	struct cpuid_entry *e = entry_of(b, 1);
+	struct cpuid_regs *e = entry_of(b, 1);
 	u32 count = b->is_amd ? b->nr_vcpus : 1u << log2_ceil(b->nr_vcpus);
 
 	e->ebx |= count << 16 | b->apic_id << 24;
@@ -308,7 +306,7 @@ static void leaf_1_finish(struct build *b)
 
 static void address_sizes_finish(struct build *b)
 {
-	struct cpuid_entry *e = entry_of(b, CPUID_EXT_BASE + 8);
+	struct cpuid_regs *e = entry_of(b, CPUID_EXT_BASE + 8);
 
 	e->eax = MIN(cpu_info.phys_bits, NESTED_PHYS_BITS) | GUEST_VIRT_BITS << 8;
 	if (b->is_amd)
@@ -317,7 +315,7 @@ static void address_sizes_finish(struct build *b)
 
 static void amd_finish(struct build *b)
 {
-	struct cpuid_entry *e = entry_of(b, CPUID_EXT_BASE + 1);
+	struct cpuid_regs *e = entry_of(b, CPUID_EXT_BASE + 1);
 
 	e->edx |= entry_of(b, 1)->edx & AMD_EDX_COPIES;
 	if (b->nr_vcpus > 1)
@@ -326,7 +324,7 @@ static void amd_finish(struct build *b)
 		return;
 	cache_leaf_make(b, CPUID_EXT_BASE + 0x1d);
 	*leaf_single(b, CPUID_EXT_BASE + 0x1e) =
-		(struct cpuid_entry){ b->apic_id, b->apic_id & 0xff, 0, 0 };
+		(struct cpuid_regs){ b->apic_id, b->apic_id & 0xff, 0, 0 };
 }
 
 /* Leaves above the maxima, once everything else is there. */

@@ -26,7 +26,7 @@ LOOKUP const struct cpuid_leaf *leaf_find(const struct cpuid_table *t, u32 leaf)
 }
 
 /* The index is masked, so that no wrong guess of the CPU about the subleaf leaves the table. */
-LOOKUP const struct cpuid_entry *entry_find(const struct cpuid_table *t,
+LOOKUP const struct cpuid_regs *entry_find(const struct cpuid_table *t,
 					    const struct cpuid_leaf *l, u32 subleaf)
 {
 	u32 index = l->other;
@@ -59,7 +59,7 @@ LOOKUP const struct cpuid_leaf *cpuid_answer(struct vcpu_hot *hot, u32 *subleaf)
 {
 	const struct cpuid_table *t = hot->cpuid;
 	const struct cpuid_leaf *l = leaf_find(t, (u32)hot->gprs[GPR_RAX]);
-	const struct cpuid_entry *e;
+	const struct cpuid_regs *e;
 
 	*subleaf = (u32)hot->gprs[GPR_RCX];
 	e = entry_find(t, l, *subleaf);

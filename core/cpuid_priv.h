@@ -47,7 +47,7 @@ struct cpuid_row {
 extern const struct cpuid_row cpuid_rows[];
 extern const u32 cpuid_nr_rows;
 
-static inline u32 *cpuid_reg_of(struct cpuid_entry *e, u8 reg)
+static inline u32 *cpuid_reg_of(struct cpuid_regs *e, u8 reg)
 {
 	switch (reg) {
 	case CPUID_eax:

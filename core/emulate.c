@@ -61,69 +61,53 @@ static enum emul_result translate(struct vcpu *v, u64 linear, unsigned len_bytes
 	return EMUL_OK;
 }
 
-static void device_get(struct vcpu *v, gpa_t gpa, u8 *to, unsigned len_bytes)
+/* Read a device into `to`, or write `from` to it. */
+static void device_move(struct vcpu *v, gpa_t gpa, u8 *to, const u8 *from, unsigned len_bytes)
 {
-	while (len_bytes) {
-		unsigned n = MIN(len_bytes, MMIO_WIDTH_MAX);
-		u64 value = mmio_read(v, gpa, n);
+	for (unsigned done = 0, n; done < len_bytes; done += n) {
+		gpa_t at = { gpa.v + done };
+		u64 value = 0;
 
-		memcpy(to, &value, n);
-		to += n;
-		gpa.v += n;
-		len_bytes -= n;
+		n = MIN(len_bytes - done, MMIO_WIDTH_MAX);
+		if (to) {
+			value = mmio_read(v, at, n);
+			memcpy(to + done, &value, n);
+		} else {
+			memcpy(&value, from + done, n);
+			mmio_write(v, at, n, value);
+		}
 	}
 }
 
-static void device_put(struct vcpu *v, gpa_t gpa, const u8 *from, unsigned len_bytes)
+static enum emul_result memory_read(struct vcpu *v, u64 linear, u8 *to, unsigned len_bytes,
+				    u32 access, struct emul_fault *fault)
 {
-	while (len_bytes) {
-		unsigned n = MIN(len_bytes, MMIO_WIDTH_MAX);
-		u64 value = 0;
+	struct pieces p;
+	enum emul_result r = translate(v, linear, len_bytes, access, &p, fault);
 
-		memcpy(&value, from, n);
-		mmio_write(v, gpa, n, value);
-		from += n;
-		gpa.v += n;
-		len_bytes -= n;
+	for (unsigned i = 0; !r && i < p.count; i++) {
+		if (gmem_read(v->vm, p.piece[i].gpa, to, p.piece[i].len_bytes)) {
+			/* Code in a device: no guest has a reason for it. */
+			if (access == ACCESS_FETCH)
+				return EMUL_UNSUPPORTED;
+			device_move(v, p.piece[i].gpa, to, NULL, p.piece[i].len_bytes);
+		}
+		to += p.piece[i].len_bytes;
 	}
+	return r;
 }
 
 static enum emul_result cb_fetch(void *env, u64 linear, void *buf, unsigned len_bytes,
 				 struct emul_fault *fault)
 {
-	struct vcpu *v = env;
-	struct pieces p;
-	enum emul_result r = translate(v, linear, len_bytes, ACCESS_FETCH, &p, fault);
-	u8 *to = buf;
-
-	if (r)
-		return r;
-	for (unsigned i = 0; i < p.count; i++) {
-		/* Code in a device: no guest has a reason for it, and no emulator can follow. */
-		if (gmem_read(v->vm, p.piece[i].gpa, to, p.piece[i].len_bytes))
-			return EMUL_UNSUPPORTED;
-		to += p.piece[i].len_bytes;
-	}
-	return EMUL_OK;
+	return memory_read(env, linear, buf, len_bytes, ACCESS_FETCH, fault);
 }
 
 static enum emul_result cb_read(void *env, u64 linear, void *buf, unsigned len_bytes,
 				enum emul_access access, struct emul_fault *fault)
 {
-	struct vcpu *v = env;
-	u32 kind = access == EMUL_RMW ? ACCESS_WRITE : ACCESS_READ;
-	struct pieces p;
-	enum emul_result r = translate(v, linear, len_bytes, kind, &p, fault);
-	u8 *to = buf;
-
-	if (r)
-		return r;
-	for (unsigned i = 0; i < p.count; i++) {
-		if (gmem_read(v->vm, p.piece[i].gpa, to, p.piece[i].len_bytes))
-			device_get(v, p.piece[i].gpa, to, p.piece[i].len_bytes);
-		to += p.piece[i].len_bytes;
-	}
-	return EMUL_OK;
+	return memory_read(env, linear, buf, len_bytes,
+			   access == EMUL_RMW ? ACCESS_WRITE : ACCESS_READ, fault);
 }
 
 static enum emul_result cb_write(void *env, u64 linear, const void *buf, unsigned len_bytes,
@@ -134,14 +118,12 @@ static enum emul_result cb_write(void *env, u64 linear, const void *buf, unsigne
 	enum emul_result r = translate(v, linear, len_bytes, ACCESS_WRITE, &p, fault);
 	const u8 *from = buf;
 
-	if (r)
-		return r;
-	for (unsigned i = 0; i < p.count; i++) {
+	for (unsigned i = 0; !r && i < p.count; i++) {
 		if (gmem_write(v->vm, p.piece[i].gpa, from, p.piece[i].len_bytes))
-			device_put(v, p.piece[i].gpa, from, p.piece[i].len_bytes);
+			device_move(v, p.piece[i].gpa, NULL, from, p.piece[i].len_bytes);
 		from += p.piece[i].len_bytes;
 	}
-	return EMUL_OK;
+	return r;
 }
 
 static enum emul_result cb_probe(void *env, u64 linear, unsigned len_bytes,
@@ -190,29 +172,25 @@ static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, co
 }
 
 /* The hardware has checked the permission bitmap for the very port that made it exit. */
-static enum emul_result cb_port_check(void *env, u16 port, unsigned width_bytes,
-				      struct emul_fault *fault)
+static enum emul_result cb_port_check(void *env, u16 port, unsigned width_bytes __unused_arg,
+				      struct emul_fault *fault __unused_arg)
 {
 	struct vcpu *v = env;
 	const struct exit *x = &v->hot->exit;
 
-	(void)width_bytes;
-	(void)fault;
 	return x->kind == EXIT_IO && x->port == port ? EMUL_OK : EMUL_RETRY;
 }
 
 static enum emul_result cb_port_in(void *env, u16 port, unsigned width_bytes, u32 *value,
-				   struct emul_fault *fault)
+				   struct emul_fault *fault __unused_arg)
 {
-	(void)fault;
 	*value = io_read(env, port, width_bytes);
 	return EMUL_OK;
 }
 
 static enum emul_result cb_port_out(void *env, u16 port, unsigned width_bytes, u32 value,
-				    struct emul_fault *fault)
+				    struct emul_fault *fault __unused_arg)
 {
-	(void)fault;
 	io_write(env, port, width_bytes, value);
 	return EMUL_OK;
 }

@@ -26,63 +26,39 @@ static bool gmem_is_ram(struct vm *vm, u64 gpa, u64 len_bytes)
 	return true;
 }
 
-/* The largest piece of a range that lies in one slot. */
-static u64 gmem_piece(struct vm *vm, u64 gpa, u64 len_bytes, u8 **out)
+/* Copy guest memory to `to`, or `from` to guest memory; with neither of them clear it. */
+static enum err gmem_move(struct vm *vm, u64 gpa, u8 *to, const u8 *from, u64 len_bytes)
 {
-	const struct memslot *slot = memslot_find(&vm->slots, (gpa_t){ gpa });
-	u64 piece = MIN(len_bytes, slot->gpa + slot->size_bytes - gpa);
+	if (!gmem_is_ram(vm, gpa, len_bytes))
+		return ERR_FAULT;
+	for (u64 done = 0, piece; done < len_bytes; done += piece) {
+		gpa_t at = { gpa + done };
+		const struct memslot *slot = memslot_find(&vm->slots, at);
+		void *ram;
 
-	*out = memslot_ptr(&vm->slots, (gpa_t){ gpa }, piece);
-	return piece;
+		piece = MIN(len_bytes - done, slot->gpa + slot->size_bytes - at.v);
+		ram = memslot_ptr(&vm->slots, at, piece);
+		if (to)
+			memcpy(to + done, ram, piece);
+		else if (from)
+			memcpy(ram, from + done, piece);
+		else
+			memset(ram, 0, piece);
+	}
+	return ERR_NONE;
 }
 
 enum err gmem_read(struct vm *vm, gpa_t gpa, void *buf, u64 len_bytes)
 {
-	u8 *to = buf;
-
-	if (!gmem_is_ram(vm, gpa.v, len_bytes))
-		return ERR_FAULT;
-	while (len_bytes) {
-		u8 *from;
-		u64 piece = gmem_piece(vm, gpa.v, len_bytes, &from);
-
-		memcpy(to, from, piece);
-		to += piece;
-		gpa.v += piece;
-		len_bytes -= piece;
-	}
-	return ERR_NONE;
+	return gmem_move(vm, gpa.v, buf, NULL, len_bytes);
 }
 
 enum err gmem_write(struct vm *vm, gpa_t gpa, const void *buf, u64 len_bytes)
 {
-	const u8 *from = buf;
-
-	if (!gmem_is_ram(vm, gpa.v, len_bytes))
-		return ERR_FAULT;
-	while (len_bytes) {
-		u8 *to;
-		u64 piece = gmem_piece(vm, gpa.v, len_bytes, &to);
-
-		memcpy(to, from, piece);
-		from += piece;
-		gpa.v += piece;
-		len_bytes -= piece;
-	}
-	return ERR_NONE;
+	return gmem_move(vm, gpa.v, NULL, buf, len_bytes);
 }
 
 enum err gmem_zero(struct vm *vm, gpa_t gpa, u64 len_bytes)
 {
-	if (!gmem_is_ram(vm, gpa.v, len_bytes))
-		return ERR_FAULT;
-	while (len_bytes) {
-		u8 *to;
-		u64 piece = gmem_piece(vm, gpa.v, len_bytes, &to);
-
-		memset(to, 0, piece);
-		gpa.v += piece;
-		len_bytes -= piece;
-	}
-	return ERR_NONE;
+	return gmem_move(vm, gpa.v, NULL, NULL, len_bytes);
 }

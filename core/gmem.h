@@ -40,7 +40,4 @@ enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa
 #define GMEM_FETCH64_BYTES 16
 bool gmem_fetch64(struct vm *vm, const struct code64 *code, u8 *buf) __must_check;
 
-/* Fetch up to `len_bytes` instruction bytes at CS:RIP; returns how many could be read. */
-unsigned gmem_fetch(struct vcpu *v, u64 rip_linear, void *buf, unsigned len_bytes);
-
 #endif

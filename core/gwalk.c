@@ -243,30 +243,6 @@ enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa
 	return ERR_FAULT;
 }
 
-unsigned gmem_fetch(struct vcpu *v, u64 rip_linear, void *buf, unsigned len_bytes)
-{
-	struct segment ss;
-	unsigned done = 0;
-	u8 *to = buf;
-
-	hv_seg_get(v, SEG_SS, &ss);
-	while (done < len_bytes) {
-		u64 gva = rip_linear + done;
-		unsigned piece =
-			(unsigned)MIN(len_bytes - done, PAGE_SIZE - (gva & (PAGE_SIZE - 1)));
-		struct gmem_fault fault;
-		gpa_t gpa;
-
-		if (gmem_translate(v, (gva_t){ gva }, ACCESS_FETCH,
-				   bits_get(ss.ar, 6, 5) == 3, &gpa, &fault))
-			break;
-		if (gmem_read(v->vm, gpa, to + done, piece))
-			break;
-		done += piece;
-	}
-	return done;
-}
-
 /* Is `gpa` in *slot, or in the one that *slot then becomes? */
 static bool slot_follow(struct memslots *slots, const struct memslot **slot, u64 gpa)
 {

@@ -10,31 +10,26 @@ static u32 ones(unsigned width_bytes)
 	return (u32)MASK(8 * width_bytes - 1, 0);
 }
 
-/* The widest access that the device at `port` takes; 0: nobody is there. */
-static unsigned port_width(u16 port)
-{
-	switch (port) {
-#define X(first, last, max_width, read, write)                                                     \
-	case (first)...(last):                                                                     \
-		return max_width;
-#include "core/dev/ports.def"
-#undef X
-	default:
-		return 0;
-	}
-}
-
+/* What no row takes as a whole goes byte by byte, each to the row of its own port. */
 static u32 port_read(struct vm *vm, u16 port, unsigned width_bytes)
 {
+	u32 value = 0;
+
 	switch (port) {
 #define X(first, last, max_width, read, write)                                                     \
 	case (first)...(last):                                                                     \
-		return read(vm, port, width_bytes) & ones(width_bytes);
+		if (width_bytes <= (max_width))                                                    \
+			return read(vm, port, width_bytes) & ones(width_bytes);                    \
+		break;
 #include "core/dev/ports.def"
 #undef X
 	default:
-		return ones(width_bytes);
+		if (width_bytes == 1)
+			return 0xff;
 	}
+	for (unsigned i = 0; i < width_bytes; i++)
+		value |= port_read(vm, (u16)(port + i), 1) << (8 * i);
+	return value;
 }
 
 static void port_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
@@ -42,42 +37,35 @@ static void port_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 	switch (port) {
 #define X(first, last, max_width, read, write)                                                     \
 	case (first)...(last):                                                                     \
-		write(vm, port, width_bytes, value);                                               \
+		if (width_bytes <= (max_width)) {                                                  \
+			write(vm, port, width_bytes, value);                                       \
+			return;                                                                    \
+		}                                                                                  \
 		break;
 #include "core/dev/ports.def"
 #undef X
 	default:
 		break;
 	}
+	for (unsigned i = 0; width_bytes > 1 && i < width_bytes; i++)
+		port_write(vm, (u16)(port + i), 1, value >> (8 * i) & 0xff);
 }
 
 u32 io_read(struct vcpu *v, u16 port, unsigned width_bytes)
 {
-	struct vm *vm = v->vm;
-	u32 value = 0;
+	u32 value;
 
-	lock_acquire(&vm->dev_lock);
-	if (width_bytes <= port_width(port))
-		value = port_read(vm, port, width_bytes);
-	else
-		for (unsigned i = 0; i < width_bytes; i++)
-			value |= port_read(vm, (u16)(port + i), 1) << (8 * i);
-	lock_release(&vm->dev_lock);
+	lock_acquire(&v->vm->dev_lock);
+	value = port_read(v->vm, port, width_bytes);
+	lock_release(&v->vm->dev_lock);
 	return value;
 }
 
 void io_write(struct vcpu *v, u16 port, unsigned width_bytes, u32 value)
 {
-	struct vm *vm = v->vm;
-
-	value &= ones(width_bytes);
-	lock_acquire(&vm->dev_lock);
-	if (width_bytes <= port_width(port))
-		port_write(vm, port, width_bytes, value);
-	else
-		for (unsigned i = 0; i < width_bytes; i++)
-			port_write(vm, (u16)(port + i), 1, value >> (8 * i) & 0xff);
-	lock_release(&vm->dev_lock);
+	lock_acquire(&v->vm->dev_lock);
+	port_write(v->vm, port, width_bytes, value & ones(width_bytes));
+	lock_release(&v->vm->dev_lock);
 }
 
 static u64 device_read(struct vm *vm, u64 gpa, unsigned width_bytes)

@@ -18,11 +18,6 @@ enum err npt_create(struct vm *vm)
 	return e;
 }
 
-void npt_destroy(struct vm *vm)
-{
-	pt_free(&vm->npt);
-}
-
 enum err npt_fault(struct vm *vm, gpa_t gpa)
 {
 	const struct memslot *slot = memslot_find(&vm->slots, gpa);

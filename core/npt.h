@@ -15,7 +15,6 @@ struct vcpu;
 
 /* Make an empty table in the vendor's format. vm->npt is valid afterwards. ERR_NOMEM. */
 enum err npt_create(struct vm *vm) __must_check;
-void npt_destroy(struct vm *vm);
 
 /*
  * Map the page behind `gpa` if it is RAM. ERR_NOENT: not RAM, so a device's business;

@@ -178,14 +178,9 @@ void apic_timer_calibrate(void)
 		timer_khz = MAX(mul_div_u64(counts, tsc_khz, ticks), 1ull);
 	}
 	log_info("local APIC: %s, timer by %s", apic_is_x2apic() ? "x2APIC" : "xAPIC",
-		 apic_timer_name());
+		 cpu_has_tsc_deadline() ? "TSC deadline" : "one-shot count");
 	if (timer_khz)
 		log_info("local APIC: timer at %llu kHz", (unsigned long long)timer_khz);
-}
-
-const char *apic_timer_name(void)
-{
-	return cpu_has_tsc_deadline() ? "TSC deadline" : "one-shot count";
 }
 
 /* The count for a deadline: rounded up, so that it does not fire early; 0 would stop the timer. */

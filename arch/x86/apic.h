@@ -90,7 +90,4 @@ void apic_icr_write(u32 apic_id, u32 low);
 void apic_timer_arm(u64 deadline_tsc);
 void apic_timer_stop(void);
 
-/* "TSC deadline" or "one-shot count", for the log. */
-const char *apic_timer_name(void);
-
 #endif

@@ -39,12 +39,6 @@ _Static_assert(sizeof(struct ap_params) == 40, "ap_params layout");
 __noreturn void ap_main(struct percpu *cpu);
 
 static void (*ap_entry)(void); /* [c] */
-static s64 skews[CPUS_MAX]; /* [c] after smp_start() */
-
-s64 smp_tsc_skew(u32 index)
-{
-	return index < CPUS_MAX ? skews[index] : 0;
-}
 
 /* From ap.S, on the CPU's own stack, GS base set, interrupts off. */
 __noreturn void ap_main(struct percpu *cpu)
@@ -136,9 +130,9 @@ static void skew_measure(u32 index)
 {
 	static u64 there; /* lasts, should the call come late */
 	u64 best = ~0ull;
-	unsigned i;
+	s64 skew = 0;
 
-	for (i = 0; i < SKEW_ROUNDS; i++) {
+	for (unsigned i = 0; i < SKEW_ROUNDS; i++) {
 		u64 before = rdtsc_ordered();
 		u64 width;
 
@@ -147,11 +141,11 @@ static void skew_measure(u32 index)
 		width = rdtsc_ordered() - before;
 		if (width < best) {
 			best = width;
-			skews[index] = (s64)(there - (before + width / 2));
+			skew = (s64)(there - (before + width / 2));
 		}
 	}
-	if ((u64)(skews[index] < 0 ? -skews[index] : skews[index]) > best)
-		log_warn("cpu%u: its TSC is %lld ticks off", index, (long long)skews[index]);
+	if ((u64)(skew < 0 ? -skew : skew) > best)
+		log_warn("cpu%u: its TSC is %lld ticks off", index, (long long)skew);
 }
 
 static void cpu_add(u32 apic_id, hpa_t page, struct ap_params *params)

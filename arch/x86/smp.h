@@ -16,7 +16,4 @@
  */
 u32 smp_start(const u32 *apic_ids, u32 nr_ids, hpa_t trampoline, void (*entry)(void));
 
-/* Signed difference of TSCs between the boot CPU and CPU `index`, measured at its start; ticks. */
-s64 smp_tsc_skew(u32 index);
-
 #endif

@@ -20,8 +20,6 @@
 #define PORT_INHIBIT 0x2040
 #define PORT_SHUTDOWN 0x8900
 
-_Static_assert(TESTDEV_MEM_PAGES * PAGE_SIZE == GPA_TESTDEV_MEM_BYTES, "memory of the test device");
-
 static const char shutdown_word[] = "Shutdown";
 #define SHUTDOWN_BYTES (sizeof(shutdown_word) - 1)
 
@@ -31,27 +29,8 @@ enum err testdev_init(struct vm *vm)
 
 	if (!vm->config->testdev)
 		return ERR_NONE;
-	for (unsigned i = 0; i < TESTDEV_MEM_PAGES; i++) {
-		t->mem[i] = page_alloc();
-		if (!t->mem[i]) {
-			testdev_destroy(vm);
-			return ERR_NOMEM;
-		}
-	}
-	t->is_present = true;
-	return ERR_NONE;
-}
-
-void testdev_destroy(struct vm *vm)
-{
-	struct testdev *t = &vm->testdev;
-
-	t->is_present = false;
-	for (unsigned i = 0; i < TESTDEV_MEM_PAGES; i++) {
-		if (t->mem[i])
-			page_free(t->mem[i]);
-		t->mem[i] = NULL;
-	}
+	t->mem = page_alloc_contig(GPA_TESTDEV_MEM_BYTES, PAGE_SIZE, false);
+	return t->mem ? ERR_NONE : ERR_NOMEM;
 }
 
 void testdev_reset(struct vm *vm)
@@ -60,10 +39,10 @@ void testdev_reset(struct vm *vm)
 
 	t->nr_matched = 0;
 	t->scratch = 0;
-	if (t->is_present)
-		lapic_hw_inhibit(vm, LAPIC_INHIBIT_TEST, false);
-	for (unsigned i = 0; t->is_present && i < TESTDEV_MEM_PAGES; i++)
-		memset(t->mem[i], 0, PAGE_SIZE);
+	if (!t->mem)
+		return;
+	lapic_hw_inhibit(vm, LAPIC_INHIBIT_TEST, false);
+	memset(t->mem, 0, GPA_TESTDEV_MEM_BYTES);
 }
 
 /* How many bytes of an access to the scratch register lie within it. */
@@ -120,7 +99,7 @@ u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 	unsigned shift = 8 * (port & 3u);
 	unsigned width = scratch_width(port, width_bytes);
 
-	if (!t->is_present)
+	if (!t->mem)
 		return ~0u;
 	if (port >= PORT_EXITS && port < PORT_INHIBIT)
 		return exits_read(vm, (port - PORT_EXITS) / 4);
@@ -133,7 +112,7 @@ u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 
 void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 {
-	if (!vm->testdev.is_present)
+	if (!vm->testdev.mem)
 		return;
 	if (port == PORT_EXIT)
 		exit_write(vm, value);
@@ -152,9 +131,9 @@ void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 /* The byte of the memory at `offset`, or NULL. */
 static u8 *mem_byte(struct vm *vm, u32 offset)
 {
-	if (!vm->testdev.is_present || offset >= GPA_TESTDEV_MEM_BYTES)
+	if (!vm->testdev.mem || offset >= GPA_TESTDEV_MEM_BYTES)
 		return NULL;
-	return &vm->testdev.mem[offset / PAGE_SIZE][offset % PAGE_SIZE];
+	return &vm->testdev.mem[offset];
 }
 
 u64 testdev_mem_read(struct vm *vm, u32 offset, unsigned width_bytes)

@@ -23,18 +23,14 @@
 
 struct vm;
 
-#define TESTDEV_MEM_PAGES 16
-
 struct testdev {
-	bool is_present; /* [c] */
 	u8 nr_matched; /* bytes of "Shutdown" seen in a row */
 	u32 scratch;
-	u8 *mem[TESTDEV_MEM_PAGES]; /* [c] */
+	u8 *mem; /* [c] NULL: this VM has no test devices */
 };
 
 /* Once; takes memory only if the configuration wants the devices. ERR_NOMEM. */
 enum err testdev_init(struct vm *vm) __must_check;
-void testdev_destroy(struct vm *vm);
 
 /* Power-on state. */
 void testdev_reset(struct vm *vm);

@@ -42,7 +42,7 @@ static int setup_amd(void **state)
 	return 0;
 }
 
-static struct cpuid_entry ask_with(u32 leaf, u32 subleaf, u64 cr4)
+static struct cpuid_regs ask_with(u32 leaf, u32 subleaf, u64 cr4)
 {
 	/* High halves of the inputs are ignored, those of the outputs cleared. */
 	hot.gprs[GPR_RAX] = 0xdead00000000ull | leaf;
@@ -50,16 +50,16 @@ static struct cpuid_entry ask_with(u32 leaf, u32 subleaf, u64 cr4)
 	cpuid_emulate(&hot, cr4);
 	for (unsigned i = GPR_RAX; i <= GPR_RBX; i++)
 		assert_int_equal(hot.gprs[i] >> 32, 0);
-	return (struct cpuid_entry){ (u32)hot.gprs[GPR_RAX], (u32)hot.gprs[GPR_RBX],
+	return (struct cpuid_regs){ (u32)hot.gprs[GPR_RAX], (u32)hot.gprs[GPR_RBX],
 				     (u32)hot.gprs[GPR_RCX], (u32)hot.gprs[GPR_RDX] };
 }
 
-static struct cpuid_entry ask(u32 leaf, u32 subleaf)
+static struct cpuid_regs ask(u32 leaf, u32 subleaf)
 {
 	return ask_with(leaf, subleaf, 0);
 }
 
-static void assert_entry(struct cpuid_entry e, u32 eax, u32 ebx, u32 ecx, u32 edx)
+static void assert_entry(struct cpuid_regs e, u32 eax, u32 ebx, u32 ecx, u32 edx)
 {
 	assert_int_equal(e.eax, eax);
 	assert_int_equal(e.ebx, ebx);
@@ -88,7 +88,7 @@ static void leaf_1_hides(void **state)
 {
 	static const u8 ecx[] = { 2, 3, 4, 5, 6, 7, 8, 10, 11, 14, 15, 16, 18, 27 };
 	static const u8 edx[] = { 10, 18, 20, 21, 22, 29, 30, 31 };
-	struct cpuid_entry e = ask(1, 0);
+	struct cpuid_regs e = ask(1, 0);
 
 	(void)state;
 	assert_int_equal(e.eax, HOST_SIGNATURE);
@@ -117,7 +117,7 @@ static void leaf_7_hides(void **state)
 	static const u8 ecx[] = { 4,  5,  7,  13, 15, 16, 17, 18, 19, 20,
 				  21, 23, 24, 26, 29, 30, 31 };
 	static const u8 edx_shown[] = { 2, 3, 4, 8, 10, 11, 14, 16, 23, 29 };
-	struct cpuid_entry e = ask(7, 0);
+	struct cpuid_regs e = ask(7, 0);
 	u32 edx = 0;
 
 	(void)state;
@@ -149,7 +149,7 @@ static void leaf_7_follows_state(void **state)
 
 static void emulated_features_need_no_host(void **state)
 {
-	struct cpuid_entry e;
+	struct cpuid_regs e;
 
 	(void)state;
 	host_is_bare = true;
@@ -261,7 +261,7 @@ static void caches(void **state)
 
 static void frequencies(void **state)
 {
-	struct cpuid_entry e = ask(0x15, 0);
+	struct cpuid_regs e = ask(0x15, 0);
 
 	(void)state;
 	assert_int_equal((u64)e.ecx * e.ebx / e.eax, TSC_KHZ * 1000ull);
@@ -271,7 +271,7 @@ static void frequencies(void **state)
 
 static void hypervisor_leaves(void **state)
 {
-	struct cpuid_entry e = ask(0x40000000, 0);
+	struct cpuid_regs e = ask(0x40000000, 0);
 	char text[13] = { 0 };
 
 	(void)state;
@@ -332,7 +332,7 @@ static void address_sizes(void **state)
 
 static void amd_extended(void **state)
 {
-	struct cpuid_entry e = ask(0x80000001, 0);
+	struct cpuid_regs e = ask(0x80000001, 0);
 	u32 hidden = BIT(2) | BIT(3) | BIT(9) | BIT(10) | BIT(12) | BIT(13) | BIT(15) | BIT(17) |
 		     BIT(19) | BIT(23) | BIT(24) | BIT(26) | BIT(27) | BIT(28) | BIT(29) | BIT(30);
 
@@ -373,7 +373,7 @@ static void amd_speculation_controls_hidden(void **state)
 
 static void intel_extended_shows_no_amd_state(void **state)
 {
-	struct cpuid_entry e = ask(0x80000001, 0);
+	struct cpuid_regs e = ask(0x80000001, 0);
 
 	(void)state;
 	assert_int_equal(e.edx & 0x0183f3ff, 0);

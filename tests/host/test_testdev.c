@@ -7,26 +7,20 @@
 
 #include "arch/x86/page.h"
 #include "core/dev/lapic_hw.h"
+#include "core/load/layout.h"
 #include "core/npt.h"
 
-static int nr_pages;
-static int pages_left;
+static void *memory; /* of the device */
+static bool has_memory;
 static u64 unmapped;
 static unsigned nr_unmapped;
 
-void *page_alloc(void)
+void *page_alloc_contig(u64 size_bytes, u64 align_bytes __unused_arg, bool zeroed __unused_arg)
 {
-	if (!pages_left)
-		return NULL;
-	pages_left--;
-	nr_pages++;
-	return calloc(1, PAGE_SIZE);
-}
-
-void page_free(void *page)
-{
-	nr_pages--;
-	free(page);
+	assert_null(memory);
+	assert_int_equal(size_bytes, GPA_TESTDEV_MEM_BYTES);
+	memory = has_memory ? malloc(size_bytes) : NULL;
+	return memory;
 }
 
 static u64 inhibit_reason;
@@ -59,8 +53,7 @@ static void out(u16 port, unsigned width, u32 value)
 static int setup_without(void **state __unused_arg)
 {
 	fix_init();
-	nr_pages = 0;
-	pages_left = 100;
+	has_memory = true;
 	nr_unmapped = 0;
 	assert_int_equal(testdev_init(&fix_vm), ERR_NONE);
 	testdev_reset(&fix_vm);
@@ -78,8 +71,8 @@ static int setup(void **state __unused_arg)
 
 static int teardown(void **state __unused_arg)
 {
-	testdev_destroy(&fix_vm);
-	assert_int_equal(nr_pages, 0);
+	free(memory);
+	memory = NULL;
 	return 0;
 }
 
@@ -87,7 +80,7 @@ static void test_absent(void **state __unused_arg)
 {
 	static const u16 ports[] = { 0xe0, 0xe4, 0xf4, 0x200e, 0x2020, 0x2040, 0x8900 };
 
-	assert_int_equal(nr_pages, 0);
+	assert_null(memory);
 	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
 		out(ports[i], 4, 1);
 		assert_int_equal(in(ports[i], 4), ~0u);
@@ -200,11 +193,11 @@ static void test_memory(void **state __unused_arg)
 
 static void test_no_memory(void **state __unused_arg)
 {
-	pages_left = 7;
+	has_memory = false;
 	fix_config.testdev = 1;
 	assert_int_equal(testdev_init(&fix_vm), ERR_NOMEM);
-	assert_int_equal(nr_pages, 0);
-	assert_false(fix_vm.testdev.is_present);
+	assert_null(fix_vm.testdev.mem);
+	assert_int_equal(testdev_mem_read(&fix_vm, 0, 4), 0xffffffff);
 }
 
 static void test_port_rows_are_disjoint(void **state __unused_arg)
