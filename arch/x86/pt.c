@@ -63,11 +63,6 @@ const struct pt_mem pt_mem_default = {
 	.store = plain_store,
 };
 
-const struct pt_format *pt_format(enum pt_kind kind)
-{
-	return &formats[kind];
-}
-
 static u64 ept_bits(u64 attr)
 {
 	u64 bits = attr & (PT_R | PT_W | PT_X); /* the same positions */

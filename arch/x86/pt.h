@@ -39,7 +39,7 @@
 
 enum pt_kind { PT_HOST, PT_EPT, PT_NPT };
 
-/* What differs between the formats; one constant of each kind exists, see pt_format(). */
+/* What differs between the formats; one constant of each kind exists. */
 struct pt_format {
 	enum pt_kind kind;
 	u64 empty; /* a not-present entry */
@@ -75,8 +75,6 @@ struct pt_leaf {
 	unsigned level; /* of that entry: 1, 2, 3, or 4 if even the third table is missing */
 	bool is_present;
 };
-
-const struct pt_format *pt_format(enum pt_kind kind);
 
 /* Bytes that one entry of `level` covers. */
 static inline u64 pt_level_bytes(unsigned level)

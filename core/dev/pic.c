@@ -29,18 +29,9 @@
 #define OCW3_READ_WRITE 0x02
 #define OCW3_READ_ISR 0x01
 
-/* OCW2: rotate, specific, EOI. */
-enum ocw2 {
-	OCW2_ROTATE_AEOI_OFF,
-	OCW2_EOI,
-	OCW2_NOP,
-	OCW2_EOI_SPECIFIC,
-	OCW2_ROTATE_AEOI_ON,
-	OCW2_EOI_ROTATE,
-	OCW2_SET_PRIORITY,
-	OCW2_EOI_SPECIFIC_ROTATE,
-};
-#define OCW2_COMMAND_SHIFT 5
+#define OCW2_ROTATE 0x80
+#define OCW2_SPECIFIC 0x40
+#define OCW2_EOI 0x20
 
 #define POLL_PENDING 0x80
 
@@ -97,17 +88,27 @@ static void chip_line_set(struct pic_chip *c, unsigned n, bool level)
 	c->lines = level ? c->lines | bit : c->lines & (u8)~bit;
 }
 
-/* Input `n` goes into service. */
-static void chip_ack(struct pic_chip *c, unsigned n)
+/* An acknowledge cycle: the input that goes into service, or -1. */
+static int chip_ack(struct pic_chip *c)
 {
-	u8 bit = (u8)BIT(n);
+	int n = chip_pending(c);
+	u8 bit;
 
+	if (n < 0)
+		return n;
+	bit = (u8)BIT(n);
 	if (!(c->elcr & bit))
 		c->irr &= (u8)~bit;
 	if (!c->is_auto_eoi)
 		c->isr |= bit;
 	else if (c->rotates_on_aeoi)
 		c->lowest = (u8)n;
+	return n;
+}
+
+static u8 chip_vector(const struct pic_chip *c, int n)
+{
+	return c->vector_base + (u8)(n < 0 ? PIC_SPURIOUS : n);
 }
 
 static void pic_update(struct vm *vm)
@@ -140,29 +141,15 @@ bool pic_output(const struct vm *vm)
 	return atomic_load_u32(&vm->pic.is_asserted);
 }
 
-static u8 slave_ack(struct pic_chip *slave)
-{
-	int n = chip_pending(slave);
-
-	if (n < 0)
-		n = PIC_SPURIOUS;
-	else
-		chip_ack(slave, (unsigned)n);
-	return slave->vector_base + (u8)n;
-}
-
 u8 pic_ack(struct vm *vm)
 {
 	struct pic_chip *master = &vm->pic.chip[PIC_MASTER];
-	int n = chip_pending(master);
-	u8 vector = master->vector_base + PIC_SPURIOUS;
+	struct pic_chip *slave = &vm->pic.chip[PIC_SLAVE];
+	int n = chip_ack(master);
+	u8 vector = chip_vector(master, n);
 
-	if (n >= 0) {
-		chip_ack(master, (unsigned)n);
-		vector = master->vector_base + (u8)n;
-	}
 	if (n == PIC_CASCADE)
-		vector = slave_ack(&vm->pic.chip[PIC_SLAVE]);
+		vector = chip_vector(slave, chip_ack(slave));
 	pic_update(vm);
 	return vector;
 }
@@ -172,27 +159,16 @@ static struct pic_chip *chip_of_port(struct vm *vm, u16 port)
 	return &vm->pic.chip[port & PORT_SLAVE ? PIC_SLAVE : PIC_MASTER];
 }
 
-/* A poll is an acknowledge cycle of this chip alone. */
-static u8 chip_poll(struct pic_chip *c)
-{
-	int n = chip_pending(c);
-
-	c->is_polled = false;
-	if (n < 0)
-		return 0;
-	chip_ack(c, (unsigned)n);
-	return POLL_PENDING | (u8)n;
-}
-
 u32 pic_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 {
 	struct pic_chip *c = chip_of_port(vm, port);
 
-	if (c->is_polled) {
-		u8 answer = chip_poll(c);
+	if (c->is_polled) { /* an acknowledge cycle of this chip alone */
+		int n = chip_ack(c);
 
+		c->is_polled = false;
 		pic_update(vm);
-		return answer;
+		return n < 0 ? 0 : POLL_PENDING | (u32)n;
 	}
 	if (port & PORT_DATA)
 		return c->imr;
@@ -226,29 +202,19 @@ static void chip_eoi(struct pic_chip *c, int n, bool rotates)
 		c->lowest = (u8)n;
 }
 
+/* Neither EOI nor rotation, but a specific input: that command does nothing. */
 static void chip_write_ocw2(struct pic_chip *c, u8 value)
 {
+	bool is_specific = value & OCW2_SPECIFIC;
+	bool rotates = value & OCW2_ROTATE;
 	u8 n = value & 7;
 
-	switch ((enum ocw2)(value >> OCW2_COMMAND_SHIFT)) {
-	case OCW2_ROTATE_AEOI_OFF:
-	case OCW2_ROTATE_AEOI_ON:
-		c->rotates_on_aeoi = value >> OCW2_COMMAND_SHIFT == OCW2_ROTATE_AEOI_ON;
-		break;
-	case OCW2_EOI:
-	case OCW2_EOI_ROTATE:
-		chip_eoi(c, -1, value >> OCW2_COMMAND_SHIFT == OCW2_EOI_ROTATE);
-		break;
-	case OCW2_EOI_SPECIFIC:
-	case OCW2_EOI_SPECIFIC_ROTATE:
-		chip_eoi(c, n, value >> OCW2_COMMAND_SHIFT == OCW2_EOI_SPECIFIC_ROTATE);
-		break;
-	case OCW2_SET_PRIORITY:
+	if (value & OCW2_EOI)
+		chip_eoi(c, is_specific ? n : -1, rotates);
+	else if (!is_specific)
+		c->rotates_on_aeoi = rotates;
+	else if (rotates)
 		c->lowest = n;
-		break;
-	case OCW2_NOP:
-		break;
-	}
 }
 
 static void chip_write_ocw3(struct pic_chip *c, u8 value)

@@ -11,22 +11,12 @@
 #include "core/vm.h"
 
 enum rtc_reg {
-	REG_SECONDS = 0x00,
-	REG_SECONDS_ALARM = 0x01,
-	REG_MINUTES = 0x02,
-	REG_MINUTES_ALARM = 0x03,
-	REG_HOURS = 0x04,
-	REG_HOURS_ALARM = 0x05,
-	REG_WEEKDAY = 0x06,
-	REG_DAY = 0x07,
-	REG_MONTH = 0x08,
-	REG_YEAR = 0x09,
-	REG_A = 0x0a,
-	REG_B = 0x0b,
-	REG_C = 0x0c,
-	REG_D = 0x0d,
+	REG_SECONDS, REG_SECONDS_ALARM, REG_MINUTES, REG_MINUTES_ALARM, REG_HOURS, REG_HOURS_ALARM,
+	REG_WEEKDAY, REG_DAY, REG_MONTH, REG_YEAR,
+	REG_A, REG_B, REG_C, REG_D,
 	REG_CENTURY = RTC_CENTURY_INDEX,
 };
+_Static_assert(REG_D == 0x0d, "in the order of the data sheet");
 
 /* Where a PC's BIOS describes the machine, each low byte first. */
 #define CMOS_EQUIPMENT 0x14
@@ -313,19 +303,10 @@ static void rtc_fire(struct timer *t)
 
 static bool is_time_reg(u8 index)
 {
-	switch (index) {
-	case REG_SECONDS:
-	case REG_MINUTES:
-	case REG_HOURS:
-	case REG_WEEKDAY:
-	case REG_DAY:
-	case REG_MONTH:
-	case REG_YEAR:
-	case REG_CENTURY:
-		return true;
-	default:
-		return false;
-	}
+	const u64 regs = BIT(REG_SECONDS) | BIT(REG_MINUTES) | BIT(REG_HOURS) | BIT(REG_WEEKDAY) |
+			 BIT(REG_DAY) | BIT(REG_MONTH) | BIT(REG_YEAR) | BIT(REG_CENTURY);
+
+	return index < 64 && (regs & BIT(index));
 }
 
 static u8 reg_a_read(const struct rtc *r)

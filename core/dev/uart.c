@@ -77,22 +77,15 @@ static u32 fifo_trigger(const struct uart *u)
 	return is_fifo_enabled(u) ? levels[u->fcr >> FCR_TRIGGER_SHIFT] : 1;
 }
 
-static void fifo_push(struct uart *u, u8 byte)
-{
-	u->fifo[(u->fifo_first + u->fifo_count) % UART_FIFO_BYTES] = byte;
-	u->fifo_count++;
-}
-
 /* Let waiting input in. In loopback the receiver is cut off from the line. */
 static void fifo_fill(struct uart *u)
 {
+	u8 byte;
+
 	if (u->mcr & MCR_LOOP)
 		return;
-	while (u->queue_count && u->fifo_count < fifo_capacity(u)) {
-		fifo_push(u, u->queue[u->queue_first]);
-		u->queue_first = (u->queue_first + 1) % UART_QUEUE_BYTES;
-		u->queue_count--;
-	}
+	while (ring_used(&u->fifo) < fifo_capacity(u) && ring_get(&u->queue, &byte))
+		(void)ring_put(&u->fifo, byte);
 }
 
 /* The interrupt that has the highest priority, as IIR shows it. */
@@ -100,8 +93,8 @@ static u8 uart_cause(const struct uart *u)
 {
 	if ((u->ier & IER_LINE_STATUS) && u->lsr_error)
 		return IIR_LINE_STATUS;
-	if ((u->ier & IER_RX) && u->fifo_count)
-		return u->fifo_count >= fifo_trigger(u) ? IIR_RX : IIR_TIMEOUT;
+	if ((u->ier & IER_RX) && ring_used(&u->fifo))
+		return ring_used(&u->fifo) >= fifo_trigger(u) ? IIR_RX : IIR_TIMEOUT;
 	if ((u->ier & IER_THRE) && u->is_thre_pending)
 		return IIR_THRE;
 	if ((u->ier & IER_MODEM) && u->msr_delta)
@@ -132,7 +125,7 @@ static void fast_update(const struct uart *u, struct uart_fast *fast)
 {
 	bool is_plain = !(u->lcr & LCR_DLAB) && !(u->mcr & MCR_LOOP) && !(u->ier & IER_THRE) &&
 			u->is_thre_pending;
-	u32 lsr = LSR_THRE | LSR_TEMT | (u->fifo_count ? LSR_DATA : 0);
+	u32 lsr = LSR_THRE | LSR_TEMT | (ring_used(&u->fifo) ? LSR_DATA : 0);
 
 	atomic_store_u32(&fast->is_plain, is_plain);
 	atomic_store_u32(&fast->lsr, u->lsr_error ? 0 : lsr);
@@ -154,31 +147,18 @@ static void uart_update(struct vm *vm)
 /* Bits 7:4 of MSR: a terminal that is ready, or the port's own outputs. */
 static u8 modem_lines(const struct uart *u)
 {
-	u8 lines = 0;
-
 	if (!(u->mcr & MCR_LOOP))
 		return MSR_CTS | MSR_DSR | MSR_DCD;
-	if (u->mcr & MCR_RTS)
-		lines |= MSR_CTS;
-	if (u->mcr & MCR_DTR)
-		lines |= MSR_DSR;
-	if (u->mcr & MCR_OUT1)
-		lines |= MSR_RI;
-	if (u->mcr & MCR_OUT2)
-		lines |= MSR_DCD;
-	return lines;
+	return (u->mcr & MCR_RTS ? MSR_CTS : 0) | (u->mcr & MCR_DTR ? MSR_DSR : 0) |
+	       (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0);
 }
 
 static u8 data_read(struct uart *u)
 {
-	u8 byte;
+	u8 byte = 0;
 
-	if (!u->fifo_count)
-		return 0;
-	byte = u->fifo[u->fifo_first];
-	u->fifo_first = (u->fifo_first + 1) % UART_FIFO_BYTES;
-	u->fifo_count--;
-	fifo_fill(u);
+	if (ring_get(&u->fifo, &byte))
+		fifo_fill(u);
 	return byte;
 }
 
@@ -197,7 +177,7 @@ static u8 lsr_read(struct uart *u)
 	u8 value = LSR_THRE | LSR_TEMT | u->lsr_error;
 
 	u->lsr_error = 0;
-	return value | (u->fifo_count ? LSR_DATA : 0);
+	return value | (ring_used(&u->fifo) ? LSR_DATA : 0);
 }
 
 static u8 msr_read(struct uart *u)
@@ -210,13 +190,13 @@ static u8 msr_read(struct uart *u)
 
 static u8 reg_read(struct uart *u, enum uart_reg reg)
 {
-	bool dlab = u->lcr & LCR_DLAB;
-
+	if ((u->lcr & LCR_DLAB) && reg <= REG_IER)
+		return u->divisor[reg];
 	switch (reg) {
 	case REG_DATA:
-		return dlab ? u->divisor_low : data_read(u);
+		return data_read(u);
 	case REG_IER:
-		return dlab ? u->divisor_high : u->ier;
+		return u->ier;
 	case REG_IIR:
 		return iir_read(u);
 	case REG_LCR:
@@ -252,8 +232,8 @@ static void data_write(struct vm *vm, u8 byte)
 	uart_update(vm);
 	if (!(u->mcr & MCR_LOOP))
 		console_guest_output(vm, byte);
-	else if (u->fifo_count < fifo_capacity(u))
-		fifo_push(u, byte);
+	else if (ring_used(&u->fifo) < fifo_capacity(u))
+		(void)ring_put(&u->fifo, byte);
 	else
 		u->lsr_error |= LSR_OVERRUN;
 	u->is_thre_pending = true;
@@ -274,7 +254,7 @@ static void fcr_write(struct uart *u, u8 value)
 	bool toggles = (value ^ u->fcr) & FCR_ENABLE;
 
 	if (toggles || (value & FCR_CLEAR_RX))
-		u->fifo_count = 0;
+		ring_init(&u->fifo, u->fifo_bytes, UART_FIFO_BYTES);
 	/* The other bits take only together with the enable bit. */
 	u->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
 	fifo_fill(u);
@@ -297,20 +277,16 @@ static void mcr_write(struct uart *u, u8 value)
 static void reg_write(struct vm *vm, enum uart_reg reg, u8 value)
 {
 	struct uart *u = &vm->uart;
-	bool dlab = u->lcr & LCR_DLAB;
-
+	if ((u->lcr & LCR_DLAB) && reg <= REG_IER) {
+		u->divisor[reg] = value;
+		return;
+	}
 	switch (reg) {
 	case REG_DATA:
-		if (dlab)
-			u->divisor_low = value;
-		else
-			data_write(vm, value);
+		data_write(vm, value);
 		break;
 	case REG_IER:
-		if (dlab)
-			u->divisor_high = value;
-		else
-			ier_write(u, value);
+		ier_write(u, value);
 		break;
 	case REG_IIR:
 		fcr_write(u, value);
@@ -342,10 +318,8 @@ unsigned uart_input(struct vm *vm, const u8 *buf, unsigned n)
 	struct uart *u = &vm->uart;
 	unsigned taken = 0;
 
-	for (; taken < n && u->queue_count < UART_QUEUE_BYTES; taken++) {
-		u->queue[(u->queue_first + u->queue_count) % UART_QUEUE_BYTES] = buf[taken];
-		u->queue_count++;
-	}
+	while (taken < n && ring_put(&u->queue, buf[taken]))
+		taken++;
 	fifo_fill(u);
 	uart_update(vm);
 	return taken;
@@ -353,7 +327,11 @@ unsigned uart_input(struct vm *vm, const u8 *buf, unsigned n)
 
 void uart_reset(struct vm *vm)
 {
-	vm->uart = (struct uart){ .divisor_low = 12 };
-	fast_update(&vm->uart, &vm->iso->uart);
+	struct uart *u = &vm->uart;
+
+	*u = (struct uart){ .divisor = { 12 } };
+	ring_init(&u->fifo, u->fifo_bytes, UART_FIFO_BYTES);
+	ring_init(&u->queue, u->queue_bytes, UART_QUEUE_BYTES);
+	fast_update(u, &vm->iso->uart);
 	irq_line_set(vm, IRQ_LINE_UART, false);
 }

@@ -8,7 +8,7 @@
 #ifndef CORE_DEV_UART_H
 #define CORE_DEV_UART_H
 
-#include "core/lib/types.h"
+#include "core/lib/ring.h"
 #include "core/next.h"
 
 struct vm;
@@ -26,16 +26,13 @@ struct uart {
 	u8 msr_delta; /* bits 3:0 of MSR */
 	u8 lsr_error; /* overrun, parity, framing, break: bits 4:1 of LSR */
 	u8 scratch;
-	u8 divisor_low;
-	u8 divisor_high;
+	u8 divisor[2]; /* low byte first */
 	bool is_thre_pending; /* transmitter-empty interrupt not yet acknowledged */
 	bool line; /* level of the interrupt line */
-	u8 fifo[UART_FIFO_BYTES];
-	u32 fifo_first;
-	u32 fifo_count;
-	u8 queue[UART_QUEUE_BYTES]; /* input that has not reached the FIFO */
-	u32 queue_first;
-	u32 queue_count;
+	struct ring fifo;
+	struct ring queue; /* input that has not reached the FIFO */
+	u8 fifo_bytes[UART_FIFO_BYTES];
+	u8 queue_bytes[UART_QUEUE_BYTES];
 };
 
 /* Power-on state. Input that waits is dropped. */

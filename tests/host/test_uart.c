@@ -315,8 +315,8 @@ static void test_fuzz(void **state __unused_arg)
 		default:
 			assert_true(uart_input(&fix_vm, text, r >> 8 & 63) <= 63);
 		}
-		assert_true(fix_vm.uart.fifo_count <= UART_FIFO_BYTES);
-		assert_true(fix_vm.uart.queue_count <= UART_QUEUE_BYTES);
+		assert_true(ring_used(&fix_vm.uart.fifo) <= UART_FIFO_BYTES);
+		assert_true(ring_used(&fix_vm.uart.queue) <= UART_QUEUE_BYTES);
 		assert_int_equal(fix_line[IRQ], fix_vm.uart.line);
 	}
 }
