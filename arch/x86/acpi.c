@@ -73,9 +73,7 @@ static void root_read(u64 pa, u32 entry_bytes)
 
 const struct acpi_header *acpi_find(const char signature[4])
 {
-	u32 i;
-
-	for (i = 0; i < acpi.nr_tables; i++)
+	for (u32 i = 0; i < acpi.nr_tables; i++)
 		if (!memcmp(acpi.tables[i]->signature, signature, 4))
 			return acpi.tables[i];
 	return NULL;

@@ -47,10 +47,9 @@ static bool package_read(const u8 *p, const u8 *end, u8 *typ_a, u8 *typ_b)
 enum err acpi_s5_find(const void *aml, size_t len_bytes, u8 *typ_a, u8 *typ_b)
 {
 	const u8 *start = aml;
-	size_t i;
 
 	/* The name follows its opcode, or the root's backslash between the two. */
-	for (i = 1; i + NAME_BYTES <= len_bytes; i++) {
+	for (size_t i = 1; i + NAME_BYTES <= len_bytes; i++) {
 		if (memcmp(start + i, "_S5_", NAME_BYTES))
 			continue;
 		if (start[i - 1] != NAME_OP &&

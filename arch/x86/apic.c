@@ -60,14 +60,13 @@ ISO_TEXT void apic_eoi(void)
 ISO_TEXT void apic_icr_write(u32 apic_id, u32 low)
 {
 	u64 flags = irq_save();
-	u32 polls;
 
 	if (!regs) {
 		mfence();
 		lfence();
 		wrmsr(MSR_X2APIC + APIC_ICR / 16, (u64)apic_id << 32 | low);
 	} else {
-		for (polls = 0; polls < ICR_POLLS_MAX; polls++) {
+		for (u32 polls = 0; polls < ICR_POLLS_MAX; polls++) {
 			if (!(apic_read(APIC_ICR) & APIC_ICR_BUSY))
 				break;
 			cpu_pause();
@@ -83,9 +82,8 @@ static void pic_off(void)
 {
 	static const u8 setup[][2] = { { 0x11, 0 }, { IRQ_FIRST, 1 }, { 4, 1 }, { 1, 1 } };
 	static const u8 setup2[][2] = { { 0x11, 0 }, { IRQ_FIRST + 8, 1 }, { 2, 1 }, { 1, 1 } };
-	unsigned i;
 
-	for (i = 0; i < ARRAY_SIZE(setup); i++) {
+	for (unsigned i = 0; i < ARRAY_SIZE(setup); i++) {
 		out8(PIC1_COMMAND + setup[i][1], setup[i][0]);
 		out8(PIC2_COMMAND + setup2[i][1], setup2[i][0]);
 	}
@@ -96,12 +94,10 @@ static void pic_off(void)
 /* Firmware may have left without ending an interrupt, which would hold back all lower ones. */
 static void leftovers_end(void)
 {
-	unsigned tries, i;
-
-	for (tries = 0; tries < 256; tries++) {
+	for (unsigned tries = 0; tries < 256; tries++) {
 		u32 in_service = 0;
 
-		for (i = 0; i < 8; i++)
+		for (unsigned i = 0; i < 8; i++)
 			in_service |= apic_read(APIC_ISR + 16 * i);
 		if (!in_service)
 			return;
@@ -121,10 +117,9 @@ static void mode_set(void)
 void apic_enable(void)
 {
 	static const u16 lvts[] = { APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1 };
-	unsigned i;
 
 	mode_set();
-	for (i = 0; i < ARRAY_SIZE(lvts); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(lvts); i++)
 		apic_write(lvts[i], APIC_LVT_MASKED);
 	/* A vector below 16 is an error even when masked. */
 	apic_write(APIC_LVT_ERROR, APIC_LVT_MASKED | IRQ_SPURIOUS);
@@ -197,29 +192,27 @@ static u32 count_until(u64 deadline_tsc)
 	return (u32)MIN(count, (u64)~0u);
 }
 
-void apic_timer_arm(u64 deadline_tsc)
+/* Program the timer; `masked` is 0 or APIC_LVT_MASKED, and a deadline of 0 stops it. */
+static void timer_set(u64 deadline_tsc, u32 masked)
 {
 	this_cpu()->deadline_tsc = deadline_tsc;
 	if (cpu_has_tsc_deadline()) {
-		apic_write(APIC_LVT_TIMER, APIC_LVT_DEADLINE | IRQ_TIMER);
+		apic_write(APIC_LVT_TIMER, APIC_LVT_DEADLINE | masked | IRQ_TIMER);
 		/* Without it the xAPIC's mode change may come after the MSR write. */
 		mfence();
-		wrmsr(MSR_TSC_DEADLINE, deadline_tsc ? deadline_tsc : 1);
+		wrmsr(MSR_TSC_DEADLINE, deadline_tsc);
 	} else {
-		apic_write(APIC_LVT_TIMER, IRQ_TIMER);
-		apic_write(APIC_TIMER_INITIAL, count_until(deadline_tsc));
+		apic_write(APIC_LVT_TIMER, masked | IRQ_TIMER);
+		apic_write(APIC_TIMER_INITIAL, deadline_tsc ? count_until(deadline_tsc) : 0);
 	}
+}
+
+void apic_timer_arm(u64 deadline_tsc)
+{
+	timer_set(deadline_tsc ? deadline_tsc : 1, 0);
 }
 
 void apic_timer_stop(void)
 {
-	this_cpu()->deadline_tsc = 0;
-	if (cpu_has_tsc_deadline()) {
-		apic_write(APIC_LVT_TIMER, APIC_LVT_DEADLINE | APIC_LVT_MASKED | IRQ_TIMER);
-		mfence();
-		wrmsr(MSR_TSC_DEADLINE, 0);
-	} else {
-		apic_write(APIC_LVT_TIMER, APIC_LVT_MASKED | IRQ_TIMER);
-		apic_write(APIC_TIMER_INITIAL, 0);
-	}
+	timer_set(0, APIC_LVT_MASKED);
 }

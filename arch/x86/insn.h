@@ -370,8 +370,8 @@ static inline enum err load64_safe(const void *p, u64 *value)
 	return fault ? ERR_FAULT : ERR_NONE;
 }
 
-/* a * b / c by the CPU's 128-bit forms; the result must fit 64 bits, or it faults. */
-static inline u64 insn_mul_div(u64 a, u64 b, u64 c)
+/* a * b / c with 128 bits in between; the result must fit 64 bits, c != 0, or it faults. */
+static inline u64 mul_div_u64(u64 a, u64 b, u64 c)
 {
 	u64 result, rest;
 

@@ -95,9 +95,7 @@ static void range_add(u64 base, u64 size_bytes)
 /* The highest MEM_FREE range with room for the maps: they stay away from low memory. */
 static u64 maps_place(const struct mem_range *ranges, u32 nr_ranges, u64 size_bytes)
 {
-	u32 i;
-
-	for (i = nr_ranges; i-- > 0;) {
+	for (u32 i = nr_ranges; i-- > 0;) {
 		const struct mem_range *r = &ranges[i];
 
 		if (r->kind == MEM_FREE && r->base.v >= LOW_LIMIT && r->size_bytes >= size_bytes)
@@ -109,9 +107,8 @@ static u64 maps_place(const struct mem_range *ranges, u32 nr_ranges, u64 size_by
 static u64 ram_end(const struct mem_range *ranges, u32 nr_ranges)
 {
 	u64 end = 0;
-	u32 i;
 
-	for (i = 0; i < nr_ranges; i++)
+	for (u32 i = 0; i < nr_ranges; i++)
 		if (ranges[i].kind != MEM_OTHER)
 			end = MAX(end, ranges[i].base.v + ranges[i].size_bytes);
 	return end;
@@ -122,7 +119,6 @@ enum err page_init(const struct mem_range *ranges, u32 nr_ranges)
 	u64 pfns = ALIGN_UP(ram_end(ranges, nr_ranges) >> PAGE_SHIFT, 64);
 	u64 maps_bytes = ALIGN_UP(2 * pfns / 8, PAGE_SIZE);
 	u64 maps = maps_place(ranges, nr_ranges, maps_bytes);
-	u32 i;
 
 	if (maps == NONE)
 		return ERR_NOMEM;
@@ -131,7 +127,7 @@ enum err page_init(const struct mem_range *ranges, u32 nr_ranges)
 	mem.free = mem.ours + pfns / 64;
 	memset(mem.ours, 0, maps_bytes);
 	mem.stats.allocator_pages = maps_bytes >> PAGE_SHIFT;
-	for (i = 0; i < nr_ranges; i++)
+	for (u32 i = 0; i < nr_ranges; i++)
 		if (ranges[i].kind == MEM_FREE)
 			range_add(ranges[i].base.v, ranges[i].size_bytes);
 	map_fill(mem.ours, maps >> PAGE_SHIFT, maps_bytes >> PAGE_SHIFT, false);

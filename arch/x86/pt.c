@@ -158,11 +158,10 @@ static unsigned index_at(u64 va, unsigned level)
 static u64 *table_make(struct pt *pt, u64 first, u64 step)
 {
 	u64 *table = pt->mem->alloc();
-	unsigned i;
 
 	if (!table)
 		return NULL;
-	for (i = 0; i < PT_ENTRIES; i++)
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		table[i] = first + i * step;
 	atomic_add_u64(&pt->nr_tables, 1);
 	return table;
@@ -245,9 +244,7 @@ enum err pt_init(struct pt *pt, enum pt_kind kind, const struct pt_mem *mem, uns
 
 static void tree_free(struct pt *pt, u64 *table, unsigned level)
 {
-	unsigned i;
-
-	for (i = 0; i < PT_ENTRIES; i++)
+	for (unsigned i = 0; i < PT_ENTRIES; i++)
 		if (is_table(pt, table[i], level))
 			tree_free(pt, table_of(table[i]), level - 1);
 	pt->mem->free(table);

@@ -169,7 +169,6 @@ u32 smp_start(const u32 *apic_ids, u32 nr_ids, hpa_t trampoline, void (*entry)(v
 {
 	u64 flags = irq_save();
 	struct ap_params *params;
-	u32 i;
 
 	ap_entry = entry;
 	if (nr_ids > 1 && pt_host_map_identity(trampoline)) {
@@ -178,7 +177,7 @@ u32 smp_start(const u32 *apic_ids, u32 nr_ids, hpa_t trampoline, void (*entry)(v
 	}
 	if (nr_ids > 1) {
 		params = trampoline_fill(trampoline);
-		for (i = 0; i < nr_ids; i++)
+		for (u32 i = 0; i < nr_ids; i++)
 			if (apic_ids[i] != percpu_of(0)->apic_id)
 				cpu_add(apic_ids[i], trampoline, params);
 		pt_host_unmap_identity(trampoline);

@@ -36,11 +36,6 @@ struct source {
 	u64 khz;
 };
 
-u64 mul_div_u64(u64 a, u64 b, u64 c)
-{
-	return insn_mul_div(a, b, c);
-}
-
 u64 tsc_from_us(u64 us)
 {
 	return mul_div_u64(us, tsc_khz, 1000);
@@ -82,9 +77,8 @@ static u32 pm_read(u16 port, u64 *tsc)
 {
 	u64 best = ~0ull;
 	u32 count = 0;
-	unsigned i;
 
-	for (i = 0; i < PM_READS_MAX; i++) {
+	for (unsigned i = 0; i < PM_READS_MAX; i++) {
 		u64 before = rdtsc_ordered();
 		u32 now = in32(port) & PM_TIMER_MASK;
 		u64 width = rdtsc_ordered() - before;
@@ -116,9 +110,8 @@ static u64 pit_start(u64 *noise)
 static u64 pit_wait(u64 *noise)
 {
 	u64 last = rdtsc_ordered();
-	u32 polls;
 
-	for (polls = 0; polls < POLLS_MAX; polls++) {
+	for (u32 polls = 0; polls < POLLS_MAX; polls++) {
 		bool done = in8(PORT_B) & PORT_B_OUT2;
 		u64 now = rdtsc_ordered();
 
@@ -152,9 +145,8 @@ static struct sample sample_take(u16 pm_port)
 static struct sample sample_best(u16 pm_port)
 {
 	struct sample best = sample_take(pm_port);
-	unsigned i;
 
-	for (i = 1; i < ROUNDS && best.pit_ticks; i++) {
+	for (unsigned i = 1; i < ROUNDS && best.pit_ticks; i++) {
 		struct sample s = sample_take(pm_port);
 
 		if (s.pit_ticks && s.noise < best.noise)
@@ -208,17 +200,16 @@ static const struct source *measured_choose(const struct source *measured)
 static const struct source *choose(const struct source *measured, const struct source *stated)
 {
 	const struct source *m = measured_choose(measured);
-	unsigned i;
 
 	if (m && measured[PIT].khz && !agree(m->khz, measured[PIT].khz)) {
 		log_warn("TSC: the PIT says %llu kHz, the PM timer %llu kHz",
 			 (unsigned long long)measured[PIT].khz, (unsigned long long)m->khz);
 		/* Whom do the others confirm? */
-		for (i = 0; i < NR_STATED; i++)
+		for (unsigned i = 0; i < NR_STATED; i++)
 			if (stated[i].khz && agree(stated[i].khz, measured[PIT].khz))
 				m = &measured[PIT];
 	}
-	for (i = 0; i < NR_STATED; i++) {
+	for (unsigned i = 0; i < NR_STATED; i++) {
 		if (!stated[i].khz)
 			continue;
 		if (!m || (i <= HYPERVISOR && agree(stated[i].khz, m->khz)))

@@ -19,9 +19,6 @@ extern u64 tsc_khz;
  */
 void tsc_init(u64 hint_hz, u16 pm_timer_port);
 
-/* a * b / c with 128 bits in between; the result must fit 64 bits, c != 0. */
-u64 mul_div_u64(u64 a, u64 b, u64 c);
-
 /* Intervals to and from TSC ticks. */
 u64 tsc_from_us(u64 us);
 u64 tsc_from_ns(u64 ns);

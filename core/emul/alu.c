@@ -52,55 +52,6 @@ static u64 alu_logic(u64 result, unsigned size, u64 *flags)
 	return result & size_mask(size);
 }
 
-u64 alu_binary(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags)
-{
-	u64 carry = *flags & RFLAGS_CF;
-
-	switch (op) {
-	case EMUL_OP_ADD:
-		return alu_add(a, b, 0, size, flags);
-	case EMUL_OP_ADC:
-		return alu_add(a, b, carry, size, flags);
-	case EMUL_OP_SUB:
-		return alu_sub(a, b, 0, size, flags);
-	case EMUL_OP_SBB:
-		return alu_sub(a, b, carry, size, flags);
-	case EMUL_OP_CMP:
-		alu_sub(a, b, 0, size, flags);
-		return a;
-	case EMUL_OP_AND:
-		return alu_logic(a & b, size, flags);
-	case EMUL_OP_TEST:
-		alu_logic(a & b, size, flags);
-		return a;
-	case EMUL_OP_OR:
-		return alu_logic(a | b, size, flags);
-	default:
-		return alu_logic(a ^ b, size, flags);
-	}
-}
-
-u64 alu_unary(enum emul_op op, u64 a, unsigned size, u64 *flags)
-{
-	u64 carry = *flags & RFLAGS_CF;
-	u64 result;
-
-	switch (op) {
-	case EMUL_OP_NOT:
-		return ~a & size_mask(size);
-	case EMUL_OP_NEG:
-		return alu_sub(0, a, 0, size, flags);
-	case EMUL_OP_INC:
-		result = alu_add(a, 1, 0, size, flags);
-		break;
-	default:
-		result = alu_sub(a, 1, 0, size, flags);
-		break;
-	}
-	*flags = (*flags & ~RFLAGS_CF) | carry;
-	return result;
-}
-
 static u64 alu_rotate(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
 {
 	unsigned bits = 8 * size;
@@ -164,7 +115,7 @@ static u64 alu_shift_right(u64 a, unsigned count, unsigned size, bool is_signed,
 	return result;
 }
 
-u64 alu_shift(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
+static u64 alu_shift(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
 {
 	count &= size == 8 ? 63 : 31;
 	if (count == 0)
@@ -178,6 +129,47 @@ u64 alu_shift(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
 		return alu_shift_left(a, count, size, flags);
 	default:
 		return alu_shift_right(a, count, size, op == EMUL_OP_SAR, flags);
+	}
+}
+
+u64 alu_compute(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags)
+{
+	u64 carry = *flags & RFLAGS_CF;
+	u64 result;
+
+	switch (op) {
+	case EMUL_OP_ADD:
+		return alu_add(a, b, 0, size, flags);
+	case EMUL_OP_ADC:
+		return alu_add(a, b, carry, size, flags);
+	case EMUL_OP_SUB:
+		return alu_sub(a, b, 0, size, flags);
+	case EMUL_OP_SBB:
+		return alu_sub(a, b, carry, size, flags);
+	case EMUL_OP_CMP:
+		alu_sub(a, b, 0, size, flags);
+		return a;
+	case EMUL_OP_AND:
+		return alu_logic(a & b, size, flags);
+	case EMUL_OP_TEST:
+		alu_logic(a & b, size, flags);
+		return a;
+	case EMUL_OP_OR:
+		return alu_logic(a | b, size, flags);
+	case EMUL_OP_XOR:
+		return alu_logic(a ^ b, size, flags);
+	case EMUL_OP_NOT:
+		return ~a & size_mask(size);
+	case EMUL_OP_NEG:
+		return alu_sub(0, a, 0, size, flags);
+	case EMUL_OP_INC:
+	case EMUL_OP_DEC:
+		result = op == EMUL_OP_INC ? alu_add(a, 1, 0, size, flags)
+					   : alu_sub(a, 1, 0, size, flags);
+		flags_set(flags, RFLAGS_CF, carry);
+		return result;
+	default:
+		return alu_shift(op, a, (unsigned)b, size, flags);
 	}
 }
 

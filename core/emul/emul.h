@@ -210,7 +210,4 @@ enum emul_result emul_step(struct emul_ctx *ctx) __must_check;
 /* The mnemonic of an operation, for reports; never NULL. */
 const char *emul_op_name(enum emul_op op);
 
-/* Does emul_exec() carry this operation out? */
-bool emul_op_is_executed(enum emul_op op);
-
 #endif

@@ -21,15 +21,17 @@ static enum emul_result exec_nop(struct emul_ctx *ctx)
 	return EMUL_OK;
 }
 
-static enum emul_result exec_binary(struct emul_ctx *ctx)
+static enum emul_result exec_alu(struct emul_ctx *ctx)
 {
 	const struct emul_insn *d = &ctx->insn;
-	u64 a, b, result;
+	u64 a, result;
+	u64 b = 0;
 	u64 flags = ctx->rflags;
 
-	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &b));
+	if (d->opnd[1].kind != EMUL_OPND_NONE)
+		EMUL_TRY(opnd_read(ctx, &d->opnd[1], &b));
 	EMUL_TRY(opnd_read_rmw(ctx, &d->opnd[0], &a));
-	result = alu_binary(d->op, a, b, d->opnd[0].size, &flags);
+	result = alu_compute(d->op, a, b, d->opnd[0].size, &flags);
 	EMUL_TRY(opnd_commit(ctx, &d->opnd[0], a, result));
 	ctx->rflags = flags;
 	return EMUL_OK;
@@ -43,34 +45,7 @@ static enum emul_result exec_compare(struct emul_ctx *ctx)
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &b));
 	EMUL_TRY(opnd_read(ctx, &d->opnd[0], &a));
-	alu_binary(d->op, a, b, d->opnd[0].size, &ctx->rflags);
-	return EMUL_OK;
-}
-
-static enum emul_result exec_unary(struct emul_ctx *ctx)
-{
-	const struct emul_operand *o = &ctx->insn.opnd[0];
-	u64 a, result;
-	u64 flags = ctx->rflags;
-
-	EMUL_TRY(opnd_read_rmw(ctx, o, &a));
-	result = alu_unary(ctx->insn.op, a, o->size, &flags);
-	EMUL_TRY(opnd_commit(ctx, o, a, result));
-	ctx->rflags = flags;
-	return EMUL_OK;
-}
-
-static enum emul_result exec_shift(struct emul_ctx *ctx)
-{
-	const struct emul_insn *d = &ctx->insn;
-	u64 a, count, result;
-	u64 flags = ctx->rflags;
-
-	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &count));
-	EMUL_TRY(opnd_read_rmw(ctx, &d->opnd[0], &a));
-	result = alu_shift(d->op, a, (u8)count, d->opnd[0].size, &flags);
-	EMUL_TRY(opnd_commit(ctx, &d->opnd[0], a, result));
-	ctx->rflags = flags;
+	alu_compute(d->op, a, b, d->opnd[0].size, &ctx->rflags);
 	return EMUL_OK;
 }
 
@@ -146,7 +121,17 @@ static enum emul_result exec_bit_scan(struct emul_ctx *ctx)
 			  d->op == EMUL_OP_BSF ? bit_first(value) : bit_last(value));
 }
 
-/* One operand: the product goes to AX, or to DX:AX of the operand size. */
+/* A result of twice the operand size goes to AX, or to DX:AX. */
+static void wide_write(struct emul_ctx *ctx, unsigned size, u64 lo, u64 hi)
+{
+	if (size == 1) {
+		reg_write(ctx, REG_AX, 2, (hi & 0xff) << 8 | (lo & 0xff));
+		return;
+	}
+	reg_write(ctx, REG_AX, size, lo);
+	reg_write(ctx, REG_DX, size, hi);
+}
+
 static enum emul_result exec_mul(struct emul_ctx *ctx)
 {
 	const struct emul_insn *d = &ctx->insn;
@@ -156,12 +141,7 @@ static enum emul_result exec_mul(struct emul_ctx *ctx)
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[0], &b));
 	lo = alu_mul(a, b, size, d->op == EMUL_OP_IMUL, &hi, &ctx->rflags);
-	if (size == 1) {
-		reg_write(ctx, REG_AX, 2, hi << 8 | lo);
-		return EMUL_OK;
-	}
-	reg_write(ctx, REG_AX, size, lo);
-	reg_write(ctx, REG_DX, size, hi);
+	wide_write(ctx, size, lo, hi);
 	return EMUL_OK;
 }
 
@@ -190,12 +170,7 @@ static enum emul_result exec_div(struct emul_ctx *ctx)
 	EMUL_TRY(opnd_read(ctx, &d->opnd[0], &divisor));
 	if (!alu_div(hi, lo, divisor, size, d->op == EMUL_OP_IDIV, &quotient, &remainder))
 		return fault_plain(ctx, EXC_DE);
-	if (size == 1) {
-		reg_write(ctx, REG_AX, 2, (remainder & 0xff) << 8 | (quotient & 0xff));
-		return EMUL_OK;
-	}
-	reg_write(ctx, REG_AX, size, quotient);
-	reg_write(ctx, REG_DX, size, remainder);
+	wide_write(ctx, size, quotient, remainder);
 	return EMUL_OK;
 }
 
@@ -259,7 +234,7 @@ static enum emul_result exec_xadd(struct emul_ctx *ctx)
 
 	EMUL_TRY(opnd_read_rmw(ctx, target, &a));
 	EMUL_TRY(opnd_read(ctx, source, &b));
-	sum = alu_binary(EMUL_OP_ADD, a, b, target->size, &flags);
+	sum = alu_compute(EMUL_OP_ADD, a, b, target->size, &flags);
 	if (target->kind == EMUL_OPND_MEM)
 		EMUL_TRY(opnd_commit(ctx, target, a, sum));
 	EMUL_TRY(opnd_write(ctx, source, a));
@@ -281,7 +256,7 @@ static enum emul_result exec_cmpxchg(struct emul_ctx *ctx)
 
 	EMUL_TRY(opnd_read_rmw(ctx, target, &old));
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &value));
-	alu_binary(EMUL_OP_CMP, expect, old, target->size, &flags);
+	alu_compute(EMUL_OP_CMP, expect, old, target->size, &flags);
 	if (old == expect || target->kind == EMUL_OPND_MEM)
 		EMUL_TRY(opnd_commit(ctx, target, old, old == expect ? value : old));
 	if (old != expect)
@@ -431,18 +406,6 @@ static enum emul_result exec_op(struct emul_ctx *ctx)
 #include "core/emul/opcodes.def"
 	default:
 		return EMUL_UNSUPPORTED;
-	}
-}
-
-bool emul_op_is_executed(enum emul_op op)
-{
-	switch (op) {
-#define INSN(name, exec, flags)                                                                    \
-	case EMUL_OP_##name:                                                                       \
-		return exec_##exec != exec_none;
-#include "core/emul/opcodes.def"
-	default:
-		return false;
 	}
 }
 

@@ -92,11 +92,9 @@ enum emul_result opnd_commit(struct emul_ctx *ctx, const struct emul_operand *o,
 
 /*
  * Each returns the result; *flags holds RFLAGS and gets the flags that the operation defines. CMP
- * and TEST return their first operand. Counts are masked here.
+ * and TEST return their first operand; what has one operand ignores `b`. Counts are masked here.
  */
-u64 alu_binary(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags);
-u64 alu_unary(enum emul_op op, u64 a, unsigned size, u64 *flags);
-u64 alu_shift(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags);
+u64 alu_compute(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags);
 u64 alu_shift_double(enum emul_op op, u64 a, u64 b, unsigned count, unsigned size, u64 *flags);
 
 /* Full product of two values: *hi gets the upper half, the result is the lower one. */

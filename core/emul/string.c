@@ -71,7 +71,7 @@ static enum emul_result string_compare(struct emul_ctx *ctx, unsigned size, u64 
 	if (ctx->insn.op == EMUL_OP_CMPS)
 		EMUL_TRY(source_read(ctx, size, &a));
 	EMUL_TRY(target_read(ctx, size, &b));
-	alu_binary(EMUL_OP_CMP, a, b, size, flags);
+	alu_compute(EMUL_OP_CMP, a, b, size, flags);
 	return EMUL_OK;
 }
 

@@ -15,6 +15,7 @@
 
 #include "core/emul/emul.h"
 #include "core/lib/bits.h"
+#include "tests/host/emul_executed.h"
 
 #define GUEST_BASE 0x10000ull /* linear address of the first byte of memory */
 #define GUEST_BYTES 0x4000u

@@ -19,6 +19,7 @@
 
 #include "core/emul/emul.h"
 #include "core/lib/bits.h"
+#include "tests/host/emul_executed.h"
 
 #define RANDOM_STRINGS 400000
 #define MAX_REPORTS 40
