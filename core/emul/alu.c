@@ -14,17 +14,17 @@ static void flags_set(u64 *flags, u64 flag, bool is_set)
 /* SF, ZF and PF by the result; PF looks at the low byte only. */
 static void flags_result(u64 *flags, u64 result, unsigned size)
 {
-	flags_set(flags, RFLAGS_SF, msb(result, size));
-	flags_set(flags, RFLAGS_ZF, (result & size_mask(size)) == 0);
-	flags_set(flags, RFLAGS_PF, !__builtin_parity((unsigned)result & 0xff));
+	flags_set(flags, FLAG_SF, msb(result, size));
+	flags_set(flags, FLAG_ZF, (result & size_mask(size)) == 0);
+	flags_set(flags, FLAG_PF, !__builtin_parity((unsigned)result & 0xff));
 }
 
 /* `carries` has a bit for each bit position that carried or borrowed. */
 static void flags_carry(u64 *flags, u64 carries, bool is_overflow, unsigned size)
 {
-	flags_set(flags, RFLAGS_CF, msb(carries, size));
-	flags_set(flags, RFLAGS_AF, carries & BIT(3));
-	flags_set(flags, RFLAGS_OF, is_overflow);
+	flags_set(flags, FLAG_CF, msb(carries, size));
+	flags_set(flags, FLAG_AF, carries & BIT(3));
+	flags_set(flags, FLAG_OF, is_overflow);
 }
 
 static u64 alu_add(u64 a, u64 b, u64 carry, unsigned size, u64 *flags)
@@ -60,11 +60,11 @@ static u64 alu_rotate(enum emul_op op, u64 a, unsigned count, unsigned size, u64
 	bool top = msb(result, size);
 
 	if (op == EMUL_OP_ROL) {
-		flags_set(flags, RFLAGS_CF, result & 1);
-		flags_set(flags, RFLAGS_OF, top ^ (result & 1));
+		flags_set(flags, FLAG_CF, result & 1);
+		flags_set(flags, FLAG_OF, top ^ (result & 1));
 	} else {
-		flags_set(flags, RFLAGS_CF, top);
-		flags_set(flags, RFLAGS_OF, top ^ msb(result << 1, size));
+		flags_set(flags, FLAG_CF, top);
+		flags_set(flags, FLAG_OF, top ^ msb(result << 1, size));
 	}
 	return result;
 }
@@ -73,7 +73,7 @@ static u64 alu_rotate(enum emul_op op, u64 a, unsigned count, unsigned size, u64
 static u64 alu_rotate_carry(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
 {
 	unsigned top_bit = 8 * size - 1;
-	u64 carry = *flags & RFLAGS_CF;
+	u64 carry = *flags & FLAG_CF;
 
 	for (unsigned i = 0; i < count; i++) {
 		bool out = op == EMUL_OP_RCL ? msb(a, size) : a & 1;
@@ -82,8 +82,8 @@ static u64 alu_rotate_carry(enum emul_op op, u64 a, unsigned count, unsigned siz
 				      : a >> 1 | carry << top_bit;
 		carry = out;
 	}
-	flags_set(flags, RFLAGS_CF, carry);
-	flags_set(flags, RFLAGS_OF,
+	flags_set(flags, FLAG_CF, carry);
+	flags_set(flags, FLAG_OF,
 		  msb(a, size) ^ (op == EMUL_OP_RCL ? (bool)carry : msb(a << 1, size)));
 	return a;
 }
@@ -96,7 +96,7 @@ static u64 alu_shift_left(u64 a, unsigned count, unsigned size, u64 *flags)
 
 	flags_result(flags, result, size);
 	flags_carry(flags, 0, msb(result, size) ^ carry, size);
-	flags_set(flags, RFLAGS_CF, carry);
+	flags_set(flags, FLAG_CF, carry);
 	return result;
 }
 
@@ -111,7 +111,7 @@ static u64 alu_shift_right(u64 a, unsigned count, unsigned size, bool is_signed,
 	result = (is_signed ? (u64)((s64)before >> 1) : before >> 1) & size_mask(size);
 	flags_result(flags, result, size);
 	flags_carry(flags, 0, !is_signed && msb(a, size), size);
-	flags_set(flags, RFLAGS_CF, before & 1);
+	flags_set(flags, FLAG_CF, before & 1);
 	return result;
 }
 
@@ -134,7 +134,7 @@ static u64 alu_shift(enum emul_op op, u64 a, unsigned count, unsigned size, u64 
 
 u64 alu_compute(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags)
 {
-	u64 carry = *flags & RFLAGS_CF;
+	u64 carry = *flags & FLAG_CF;
 	u64 result;
 
 	switch (op) {
@@ -166,7 +166,7 @@ u64 alu_compute(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags)
 	case EMUL_OP_DEC:
 		result = op == EMUL_OP_INC ? alu_add(a, 1, 0, size, flags)
 					   : alu_sub(a, 1, 0, size, flags);
-		flags_set(flags, RFLAGS_CF, carry);
+		flags_set(flags, FLAG_CF, carry);
 		return result;
 	default:
 		return alu_shift(op, a, (unsigned)b, size, flags);
@@ -198,7 +198,7 @@ u64 alu_shift_double(enum emul_op op, u64 a, u64 b, unsigned count, unsigned siz
 	result &= size_mask(size);
 	flags_result(flags, result, size);
 	flags_carry(flags, 0, msb(result ^ old, size), size);
-	flags_set(flags, RFLAGS_CF, carry);
+	flags_set(flags, FLAG_CF, carry);
 	return result;
 }
 
@@ -215,7 +215,7 @@ u64 alu_mul(u64 a, u64 b, unsigned size, bool is_signed, u64 *hi, u64 *flags)
 		product = (unsigned __int128)a * b;
 	lo = (u64)product & size_mask(size);
 	*hi = (u64)(product >> bits) & size_mask(size);
-	flags_set(flags, RFLAGS_CF | RFLAGS_OF,
+	flags_set(flags, FLAG_CF | FLAG_OF,
 		  *hi != (is_signed && msb(lo, size) ? size_mask(size) : 0));
 	return lo;
 }
@@ -271,11 +271,11 @@ bool alu_div(u64 hi, u64 lo, u64 divisor, unsigned size, bool is_signed, u64 *qu
 
 bool alu_condition(u64 flags, unsigned cc)
 {
-	bool cf = flags & RFLAGS_CF;
-	bool zf = flags & RFLAGS_ZF;
-	bool sf = flags & RFLAGS_SF;
-	bool of = flags & RFLAGS_OF;
-	bool holds[8] = { of, cf, zf, cf || zf, sf, flags & RFLAGS_PF, sf != of, zf || sf != of };
+	bool cf = flags & FLAG_CF;
+	bool zf = flags & FLAG_ZF;
+	bool sf = flags & FLAG_SF;
+	bool of = flags & FLAG_OF;
+	bool holds[8] = { of, cf, zf, cf || zf, sf, flags & FLAG_PF, sf != of, zf || sf != of };
 
 	return holds[cc >> 1 & 7] != (cc & 1);
 }

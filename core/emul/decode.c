@@ -104,11 +104,11 @@ static bool is_long(const struct emul_ctx *ctx)
 
 static enum emul_mode mode_of(const struct emul_ctx *ctx)
 {
-	if (!(ctx->cr0 & CR0_PE))
+	if (!(ctx->cr0 & CR0_BIT_PE))
 		return EMUL_MODE_REAL;
-	if (ctx->efer & EFER_LMA)
+	if (ctx->efer & EFER_BIT_LMA)
 		return ctx->seg[EMUL_CS].ar & EMUL_AR_L ? EMUL_MODE_LONG : EMUL_MODE_PROT;
-	return ctx->rflags & RFLAGS_VM ? EMUL_MODE_VM86 : EMUL_MODE_PROT;
+	return ctx->rflags & FLAG_VM ? EMUL_MODE_VM86 : EMUL_MODE_PROT;
 }
 
 /* Get bytes up to the end of the page, so that a fault on the next page only counts if needed. */
@@ -131,7 +131,7 @@ static enum emul_result code_linear(struct emul_ctx *ctx, u64 offset, u64 *linea
 
 	*linear = is_long(ctx) ? offset : (u32)(cs->base + offset);
 	if (is_long(ctx) ? !emul_is_canonical(ctx, offset) : offset > cs->limit)
-		return fault_err0(ctx, EXC_GP);
+		return fault_err0(ctx, VECTOR_GP);
 	return EMUL_OK;
 }
 
@@ -141,7 +141,7 @@ static enum emul_result next_byte(struct emul_ctx *ctx, u8 *byte)
 	u64 linear;
 
 	if (d->len == EMUL_INSN_MAX)
-		return fault_err0(ctx, EXC_GP);
+		return fault_err0(ctx, VECTOR_GP);
 	EMUL_TRY(code_linear(ctx, ctx->rip + d->len, &linear));
 	if (d->len >= ctx->nr_bytes)
 		EMUL_TRY(fetch_more(ctx, linear));
@@ -455,7 +455,7 @@ static enum emul_result opnd_special(struct emul_ctx *ctx, struct emul_operand *
 		is_valid = reg == 0 || (reg >= 2 && reg <= 4) || reg == 8;
 	}
 	o->reg = (u8)reg;
-	return is_valid ? EMUL_OK : fault_plain(ctx, EXC_UD);
+	return is_valid ? EMUL_OK : fault_plain(ctx, VECTOR_UD);
 }
 
 /* Operands whose bytes follow ModRM. */
@@ -493,7 +493,7 @@ static enum emul_result opnd_decode(struct emul_ctx *ctx, u16 form, struct emul_
 		if (is_mem)
 			o->kind = EMUL_OPND_MEM;
 		else if (kind == K_M)
-			return fault_plain(ctx, EXC_UD);
+			return fault_plain(ctx, VECTOR_UD);
 		else
 			opnd_reg(d, o, d->modrm & 7, REX_B);
 		return EMUL_OK;
@@ -536,11 +536,11 @@ static enum emul_result check_undefined(struct emul_ctx *ctx, const struct row *
 	bool is_alt_cr8 = ctx->is_amd && row_has_kind(row, K_CR);
 
 	if (d->has_lock && !may_lock && !is_alt_cr8)
-		return fault_plain(ctx, EXC_UD);
+		return fault_plain(ctx, VECTOR_UD);
 	if ((row->flags & N64) && is_long(ctx))
-		return fault_plain(ctx, EXC_UD);
+		return fault_plain(ctx, VECTOR_UD);
 	if ((row->flags & PM) && ctx->mode < EMUL_MODE_PROT)
-		return fault_plain(ctx, EXC_UD);
+		return fault_plain(ctx, VECTOR_UD);
 	return EMUL_OK;
 }
 

@@ -101,7 +101,7 @@ static enum emul_result exec_bit(struct emul_ctx *ctx)
 		EMUL_TRY(opnd_read_rmw(ctx, &target, &value));
 		EMUL_TRY(opnd_commit(ctx, &target, value, bit_change(d->op, value, bit)));
 	}
-	ctx->rflags = (ctx->rflags & ~RFLAGS_CF) | (value & bit ? RFLAGS_CF : 0);
+	ctx->rflags = (ctx->rflags & ~FLAG_CF) | (value & bit ? FLAG_CF : 0);
 	return EMUL_OK;
 }
 
@@ -113,10 +113,10 @@ static enum emul_result exec_bit_scan(struct emul_ctx *ctx)
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &value));
 	if (value == 0) {
-		ctx->rflags |= RFLAGS_ZF;
+		ctx->rflags |= FLAG_ZF;
 		return EMUL_OK;
 	}
-	ctx->rflags &= ~RFLAGS_ZF;
+	ctx->rflags &= ~FLAG_ZF;
 	return opnd_write(ctx, &d->opnd[0],
 			  d->op == EMUL_OP_BSF ? bit_first(value) : bit_last(value));
 }
@@ -169,7 +169,7 @@ static enum emul_result exec_div(struct emul_ctx *ctx)
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[0], &divisor));
 	if (!alu_div(hi, lo, divisor, size, d->op == EMUL_OP_IDIV, &quotient, &remainder))
-		return fault_plain(ctx, EXC_DE);
+		return fault_plain(ctx, VECTOR_DE);
 	wide_write(ctx, size, quotient, remainder);
 	return EMUL_OK;
 }
@@ -295,7 +295,7 @@ static enum emul_result exec_cmpxchg8b(struct emul_ctx *ctx)
 
 	EMUL_TRY(mem_linear(ctx, d->mem.seg, mem_offset(ctx), size, MEM_STORE, &linear));
 	if (size == 16 && !IS_ALIGNED(linear, 16))
-		return fault_err0(ctx, EXC_GP);
+		return fault_err0(ctx, VECTOR_GP);
 	EMUL_TRY(cb->read(ctx->env, linear, old, size, EMUL_RMW, &ctx->fault));
 	pair_read(ctx, REG_DX, REG_AX, expect);
 	pair_read(ctx, REG_CX, REG_BX, value);
@@ -307,7 +307,7 @@ static enum emul_result exec_cmpxchg8b(struct emul_ctx *ctx)
 		EMUL_TRY(cb->write(ctx->env, linear, desired, size, &ctx->fault));
 	if (!is_equal)
 		pair_write(ctx, REG_DX, REG_AX, old);
-	ctx->rflags = (ctx->rflags & ~RFLAGS_ZF) | (is_equal ? RFLAGS_ZF : 0);
+	ctx->rflags = (ctx->rflags & ~FLAG_ZF) | (is_equal ? FLAG_ZF : 0);
 	return EMUL_OK;
 }
 
@@ -390,7 +390,7 @@ static enum emul_result exec_branch(struct emul_ctx *ctx)
 	is_inside = ctx->mode == EMUL_MODE_LONG ? emul_is_canonical(ctx, target)
 						: target <= ctx->seg[EMUL_CS].limit;
 	if (!is_inside)
-		return fault_err0(ctx, EXC_GP);
+		return fault_err0(ctx, VECTOR_GP);
 	if (d->op == EMUL_OP_CALL_NEAR)
 		EMUL_TRY(stack_push(ctx, d->opsize, next_rip(ctx)));
 	ctx->rip = target;

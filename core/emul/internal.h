@@ -6,12 +6,31 @@
 #ifndef CORE_EMUL_INTERNAL_H
 #define CORE_EMUL_INTERNAL_H
 
-#include "arch/x86/regs.h"
 #include "core/emul/emul.h"
 #include "core/lib/bits.h"
 
 enum {
 	REG_AX, REG_CX, REG_DX, REG_BX, REG_SP, REG_BP, REG_SI, REG_DI
+};
+
+#define FLAG_CF BIT(0)
+#define FLAG_PF BIT(2)
+#define FLAG_AF BIT(4)
+#define FLAG_ZF BIT(6)
+#define FLAG_SF BIT(7)
+#define FLAG_DF BIT(10)
+#define FLAG_OF BIT(11)
+#define FLAG_VM BIT(17)
+
+#define CR0_BIT_PE BIT(0)
+#define CR4_BIT_LA57 BIT(12)
+#define EFER_BIT_LMA BIT(10)
+
+enum {
+	VECTOR_DE = 0,
+	VECTOR_UD = 6,
+	VECTOR_SS = 12,
+	VECTOR_GP = 13,
 };
 
 /* Leave the function with any result but EMUL_OK. */

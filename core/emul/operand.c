@@ -3,7 +3,7 @@
 
 bool emul_is_canonical(const struct emul_ctx *ctx, u64 linear)
 {
-	unsigned shift = ctx->cr4 & CR4_LA57 ? 64 - 57 : 64 - 48;
+	unsigned shift = ctx->cr4 & CR4_BIT_LA57 ? 64 - 57 : 64 - 48;
 
 	return (u64)((s64)(linear << shift) >> shift) == linear;
 }
@@ -44,7 +44,7 @@ static u64 opnd_offset(const struct emul_ctx *ctx, const struct emul_operand *o)
 
 static enum emul_result fault_segment(struct emul_ctx *ctx, unsigned seg)
 {
-	return fault_err0(ctx, seg == EMUL_SS ? EXC_SS : EXC_GP);
+	return fault_err0(ctx, seg == EMUL_SS ? VECTOR_SS : VECTOR_GP);
 }
 
 /* Does the segment's type allow the access? SDM "Type Checking". Real modes do not look. */

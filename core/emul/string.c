@@ -108,7 +108,7 @@ static enum emul_result string_once(struct emul_ctx *ctx, u64 *flags)
 {
 	const struct emul_insn *d = &ctx->insn;
 	unsigned size = data_size(d);
-	u64 step = ctx->rflags & RFLAGS_DF ? -(u64)size : size;
+	u64 step = ctx->rflags & FLAG_DF ? -(u64)size : size;
 
 	EMUL_TRY(string_transfer(ctx, size, flags));
 	if (uses(d, EMUL_OPND_SRC))
@@ -123,7 +123,7 @@ static bool is_ended_by_flags(const struct emul_insn *d, u64 flags)
 {
 	if (d->op != EMUL_OP_CMPS && d->op != EMUL_OP_SCAS)
 		return false;
-	return !(flags & RFLAGS_ZF) == (d->rep == 0xf3);
+	return !(flags & FLAG_ZF) == (d->rep == 0xf3);
 }
 
 /*
