@@ -21,8 +21,6 @@
 #define PTE_NX BIT(63)
 #define PTE_ADDR MASK(51, 12)
 
-#define LEVELS_MAX 5
-
 /* Everything about the access and the mode that the walk needs, read once. */
 struct walk {
 	struct vm *vm;

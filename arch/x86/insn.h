@@ -73,45 +73,24 @@ static inline u64 rdtsc_ordered(void)
 	return (u64)hi << 32 | lo;
 }
 
-/* Port I/O */
-static inline u8 in8(u16 port)
-{
-	u8 value;
+/* Port I/O: in8(port), out8(port, value) and so on. */
+#define INSN_PORT(bits, suffix)                                                                    \
+	static inline u##bits in##bits(u16 port)                                                   \
+	{                                                                                          \
+		u##bits value;                                                                     \
+                                                                                                   \
+		__asm__ volatile("in" suffix " %1, %0" : "=a"(value) : "Nd"(port) : "memory");     \
+		return value;                                                                      \
+	}                                                                                          \
+	static inline void out##bits(u16 port, u##bits value)                                      \
+	{                                                                                          \
+		__asm__ volatile("out" suffix " %1, %0" : : "Nd"(port), "a"(value) : "memory");    \
+	}
 
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-
-static inline u16 in16(u16 port)
-{
-	u16 value;
-
-	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-
-static inline u32 in32(u16 port)
-{
-	u32 value;
-
-	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-	return value;
-}
-
-static inline void out8(u16 port, u8 value)
-{
-	__asm__ volatile("outb %1, %0" : : "Nd"(port), "a"(value) : "memory");
-}
-
-static inline void out16(u16 port, u16 value)
-{
-	__asm__ volatile("outw %1, %0" : : "Nd"(port), "a"(value) : "memory");
-}
-
-static inline void out32(u16 port, u32 value)
-{
-	__asm__ volatile("outl %1, %0" : : "Nd"(port), "a"(value) : "memory");
-}
+INSN_PORT(8, "b")
+INSN_PORT(16, "w")
+INSN_PORT(32, "l")
+#undef INSN_PORT
 
 /* Device registers in memory: one access of exactly this width, not moved by the compiler. */
 static inline u8 mmio_read8(const volatile void *p)
@@ -176,27 +155,23 @@ static inline enum err xsetbv_safe(u32 index, u64 value)
 	return fault ? ERR_FAULT : ERR_NONE;
 }
 
-/* Interrupt flag */
-static inline void cli(void)
-{
-	__asm__ volatile("cli" : : : "memory");
-}
+/* Instructions without operands. */
+#define INSN_BARE(name, insn)                                                                      \
+	static inline void name(void)                                                              \
+	{                                                                                          \
+		__asm__ volatile(insn : : : "memory");                                             \
+	}
 
-static inline void sti(void)
-{
-	__asm__ volatile("sti" : : : "memory");
-}
-
-static inline void hlt(void)
-{
-	__asm__ volatile("hlt" : : : "memory");
-}
-
+INSN_BARE(cli, "cli")
+INSN_BARE(sti, "sti")
+INSN_BARE(hlt, "hlt")
 /* Sleep until an interrupt, which cannot slip in between: STI holds it back by one instruction. */
-static inline void sti_hlt(void)
-{
-	__asm__ volatile("sti; hlt" : : : "memory");
-}
+INSN_BARE(sti_hlt, "sti; hlt")
+INSN_BARE(cpu_pause, "pause")
+INSN_BARE(mfence, "mfence")
+INSN_BARE(lfence, "lfence")
+INSN_BARE(fninit, "fninit")
+#undef INSN_BARE
 
 static inline u64 rflags_read(void)
 {
@@ -219,22 +194,6 @@ static inline void irq_restore(u64 flags)
 {
 	if (flags & RFLAGS_IF)
 		sti();
-}
-
-static inline void cpu_pause(void)
-{
-	__asm__ volatile("pause" : : : "memory");
-}
-
-/* Fences */
-static inline void mfence(void)
-{
-	__asm__ volatile("mfence" : : : "memory");
-}
-
-static inline void lfence(void)
-{
-	__asm__ volatile("lfence" : : : "memory");
 }
 
 static inline void invlpg(const void *va)
@@ -352,11 +311,6 @@ static inline enum err insn_fxrstor_safe(const void *area)
 			 : [area] "r"(area)
 			 : "memory", "cc");
 	return fault ? ERR_FAULT : ERR_NONE;
-}
-
-static inline void fninit(void)
-{
-	__asm__ volatile("fninit" : : : "memory");
 }
 
 static inline enum err load64_safe(const void *p, u64 *value)

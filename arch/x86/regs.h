@@ -61,7 +61,6 @@
 #define RFLAGS_TF REG_BIT(8)
 #define RFLAGS_IF REG_BIT(9)
 #define RFLAGS_RF REG_BIT(16)
-#define RFLAGS_VM REG_BIT(17)
 #define RFLAGS_AC REG_BIT(18)
 
 #define XCR0_X87 REG_BIT(0)
