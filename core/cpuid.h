@@ -7,8 +7,7 @@
 #ifndef CORE_CPUID_H
 #define CORE_CPUID_H
 
-#include "arch/x86/insn.h"
-#include "core/lib/types.h"
+#include "arch/x86/types.h"
 
 struct vcpu;
 struct vcpu_hot;

@@ -107,7 +107,7 @@ static enum err msr_get(struct vcpu *v, u32 msr, u64 *out)
 	case (first)...(last):                                                                     \
 		*out = (value);                                                                    \
 		return vendor_check(VENDOR_##vendor);
-#define MSR_SET(first, last, vendor, value, name) MSR_CONST(first, last, vendor, value, name)
+#define MSR_VALUE(first, last, vendor, value, name) MSR_CONST(first, last, vendor, value, name)
 #define MSR_STATE(number, vendor, field, reset, writable)                                          \
 	case number:                                                                               \
 		*out = v->msr->field;                                                              \
@@ -139,7 +139,7 @@ static enum err msr_set(struct vcpu *v, u32 msr, u64 value)
 #define MSR_SINK(number, vendor)                                                                   \
 	case number:                                                                               \
 		return vendor_check(VENDOR_##vendor);
-#define MSR_SET(first, last, vendor, value_, name) MSR_CALL(first, last, vendor, name)
+#define MSR_VALUE(first, last, vendor, value_, name) MSR_CALL(first, last, vendor, name)
 #define MSR_CALL(first, last, vendor, name)                                                        \
 	case (first)...(last):                                                                     \
 		return vendor_check(VENDOR_##vendor) ? ERR_INVAL : name##_write(v, msr, value);

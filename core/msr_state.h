@@ -41,7 +41,7 @@ struct msr_state {
 u64 arch_capabilities_filter(u64 host);
 
 /* Handlers that core/msr.def names. */
-#define MSR_SET(first, last, vendor, value, name)                                                  \
+#define MSR_VALUE(first, last, vendor, value, name)                                                \
 	enum err name##_write(struct vcpu *v, u32 msr, u64 value_);
 #define MSR_CALL(first, last, vendor, name)                                                        \
 	enum err name##_read(struct vcpu *v, u32 msr, u64 *out);                                   \

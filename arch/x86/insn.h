@@ -10,8 +10,8 @@
 #define ARCH_X86_INSN_H
 
 #include "arch/x86/regs.h"
+#include "arch/x86/types.h"
 #include "core/lib/err.h"
-#include "core/lib/types.h"
 
 /* One line of the exception table: a fault at `from` continues at `to`. Both self-relative. */
 #define EX_TABLE(from, to)                                                                         \
@@ -24,10 +24,6 @@
 	"1: " insn "\n\t"                                                                          \
 	"xorl %[fault], %[fault]\n"                                                                \
 	"2:\n\t" EX_TABLE("1b", "2b")
-
-struct cpuid_regs {
-	u32 eax, ebx, ecx, edx;
-};
 
 static inline struct cpuid_regs cpuid(u32 leaf, u32 subleaf)
 {
@@ -313,6 +309,18 @@ static inline enum err insn_fxrstor_safe(const void *area)
 	return fault ? ERR_FAULT : ERR_NONE;
 }
 
+/* One probe byte at an address that may fault; for tests of rights. */
+static inline enum err load8_safe(const void *p, u8 *value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("movb (%[p]), %[value]")
+			 : [fault] "=&r"(fault), [value] "=&q"(*value)
+			 : [p] "r"(p)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
 static inline enum err load64_safe(const void *p, u64 *value)
 {
 	u32 fault;
@@ -320,6 +328,17 @@ static inline enum err load64_safe(const void *p, u64 *value)
 	__asm__ volatile(SAFE("movq (%[p]), %[value]")
 			 : [fault] "=&r"(fault), [value] "=&r"(*value)
 			 : [p] "r"(p)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+static inline enum err store8_safe(void *p, u8 value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("movb %[value], (%[p])")
+			 : [fault] "=&r"(fault)
+			 : [p] "r"(p), [value] "q"(value)
 			 : "memory", "cc");
 	return fault ? ERR_FAULT : ERR_NONE;
 }

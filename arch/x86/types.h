@@ -18,4 +18,9 @@ typedef struct {
 #define PAGE_SIZE_2M (2ul << 20)
 #define PAGE_SIZE_1G (1ul << 30)
 
+/* What CPUID returns. */
+struct cpuid_regs {
+	u32 eax, ebx, ecx, edx;
+};
+
 #endif
