@@ -26,7 +26,7 @@ struct vcpu_hot;
 #define REQ_APIC BIT(7) /* the local APIC's hardware is to be brought in line: lapic_hw_update() */
 #define REQ_RESCHED BIT(8) /* another vCPU may have a better claim to this CPU */
 #define REQ_APIC_TIMER BIT(9) /* the local APIC's timer has expired */
-#define REQ_IRQ BIT(10) /* the local APIC's IRR may have got something, and nothing else happened */
+#define REQ_IRQ BIT(10) /* the local APIC's IRR may have got something: no more than that */
 #define REQ_PAUSE BIT(10) /* the VM is paused, see core/pause.h */
 
 /* Set the handler of kicks. Boot CPU, once. */
@@ -43,8 +43,8 @@ void request_fast(struct vcpu_hot *hot, struct vcpu_hot *to, u32 bits);
 void vcpu_wake_noted(struct vcpu *v);
 
 /*
- * A kick or notification has come, on the isolated tables: it is ended, and counted. False for other
- * vectors, with nothing done.
+ * A kick or notification has come, on the isolated tables: it is ended, and counted. False for
+ * other vectors, with nothing done.
  */
 bool request_interrupt_fast(u8 vector);
 

@@ -150,7 +150,7 @@ void trace_format(char *text, u32 size_bytes, u32 cpu, const struct trace_line *
 void trace_dump(u32 cpu)
 {
 	struct held h = position(cpu); /* it is the present that matters */
-	struct trace_walk walk;
+	struct trace_walk walk = { 0 };
 	struct trace_line line;
 	char text[LINE_BYTES];
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The page of a VM that its vCPUs' exits see on the isolated tables: who its vCPUs are, and the part
- * of its serial port that needs no lock.
+ * The page of a VM that its vCPUs' exits see on the isolated tables: who its vCPUs are, and the
+ * part of its serial port that needs no lock.
  *
  * Owners as in core/vm.h.
  */

@@ -178,7 +178,8 @@ ISO_TEXT enum next svm_request_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 }
 
 /* The host's interrupt or NMI is taken by the entry code. */
-ISO_TEXT NOINLINE static enum next host_fast(struct vcpu_hot *hot, const struct vmcb *vmcb, u64 code)
+ISO_TEXT NOINLINE static enum next host_fast(struct vcpu_hot *hot, const struct vmcb *vmcb,
+					     u64 code)
 {
 	/* What was to be injected is still to be. */
 	if (vmcb->exit_int_info & EVENT_VALID)

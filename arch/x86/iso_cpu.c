@@ -30,13 +30,12 @@ u64 iso_root_cr3(void)
 	return pt_root(&this_iso()->pt).v | (cpu_has_pcid() ? PCID_ISO : 0);
 }
 
-/* Add whole pages that the full tables map at the same address. */
-static enum err same_add(struct iso *iso, const void *start, u64 size_bytes, u64 attr)
+/* Add whole pages, from `va` to before `end`, that the full tables map at the same address. */
+static enum err same_add(struct iso *iso, u64 va, u64 end, u64 attr)
 {
 	enum err err = ERR_NONE;
 
-	for (u64 at = 0; !err && at < size_bytes; at += PAGE_SIZE) {
-		u64 va = (u64)start + at;
+	for (; !err && va < end; va += PAGE_SIZE) {
 		struct iso_area area = { va, pt_host_lookup((const void *)va).pa, PAGE_SIZE, attr };
 
 		err = iso_add(iso, ISO_CPU, &area);
@@ -47,13 +46,12 @@ static enum err same_add(struct iso *iso, const void *start, u64 size_bytes, u64
 static enum err stacks_add(struct iso *iso)
 {
 	const struct percpu *cpu = this_cpu();
-	enum err err = same_add(iso, (void *)(cpu->stack_top - STACK_BYTES), STACK_BYTES,
-				PT_R | PT_W);
+	enum err err = same_add(iso, cpu->stack_top - STACK_BYTES, cpu->stack_top, PT_R | PT_W);
 
 	for (unsigned i = 0; !err && i < NR_ISTS; i++) {
 		u64 top = ALIGN_UP(cpu->tss.ist[i], PAGE_SIZE);
 
-		err = same_add(iso, (void *)(top - IST_STACK_BYTES), IST_STACK_BYTES, PT_R | PT_W);
+		err = same_add(iso, top - IST_STACK_BYTES, top, PT_R | PT_W);
 	}
 	return err;
 }
@@ -62,32 +60,29 @@ static enum err own_add(struct iso *iso)
 {
 	struct percpu *cpu = this_cpu();
 	struct iso_area self = { ISO_SELF, pt_host_lookup(cpu).pa, PAGE_SIZE, PT_R };
-	const void *apic = apic_page();
+	u64 trace = ALIGN_DOWN((u64)cpu->trace_at, TRACE_BYTES);
+	u64 apic = (u64)apic_page();
 	enum err err = iso_add(iso, ISO_CPU, &self);
 
 	if (!err)
-		err = same_add(iso, cpu, sizeof(*cpu), PT_R | PT_W);
+		err = same_add(iso, (u64)cpu, (u64)(cpu + 1), PT_R | PT_W);
 	if (!err)
 		err = stacks_add(iso);
 	if (!err)
-		err = same_add(iso, (void *)ALIGN_DOWN((u64)cpu->trace_at, TRACE_BYTES),
-			       TRACE_BYTES, PT_R | PT_W);
+		err = same_add(iso, trace, trace + TRACE_BYTES, PT_R | PT_W);
 	if (!err && apic)
-		err = same_add(iso, apic, PAGE_SIZE, PT_R | PT_W | PT_UC);
+		err = same_add(iso, apic, apic + PAGE_SIZE, PT_R | PT_W | PT_UC);
 	return err;
 }
 
 static enum err image_add(struct iso *iso)
 {
-	enum err err = same_add(iso, iso_text_start, (u64)(iso_text_end - iso_text_start),
-				PT_R | PT_X);
+	enum err err = same_add(iso, (u64)iso_text_start, (u64)iso_text_end, PT_R | PT_X);
 
 	if (!err)
-		err = same_add(iso, iso_rodata_start, (u64)(iso_rodata_end - iso_rodata_start),
-			       PT_R);
+		err = same_add(iso, (u64)iso_rodata_start, (u64)iso_rodata_end, PT_R);
 	if (!err)
-		err = same_add(iso, iso_shared_start, (u64)(iso_shared_end - iso_shared_start),
-			       PT_R);
+		err = same_add(iso, (u64)iso_shared_start, (u64)iso_shared_end, PT_R);
 	return err;
 }
 

@@ -65,7 +65,7 @@ struct percpu {
 	u64 iso_cr3; /* [c] what the doors load: this CPU's isolated tables, see iso_cpu.h */
 	u64 full_cr3; /* [c] and the full ones */
 	u64 *iso_window; /* [c] the window's entries: isolated code may write them */
-	u64 iso_kicks; /* [o] kicks that ended a guest's run and were taken on the isolated tables */
+	u64 iso_kicks; /* [o] those that ended a guest's run, taken on the isolated tables */
 	u64 iso_faults; /* [o] faults on the isolated tables */
 	u64 iso_left[ISO_REASONS]; /* [o] ways out of them, by what for */
 	u64 irqs[256]; /* [o] by vector */

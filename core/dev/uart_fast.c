@@ -44,7 +44,9 @@ ISO_TEXT enum next uart_fast_io(struct vcpu_hot *hot, u16 port, bool is_in)
 
 bool uart_fast_is_waiting(const struct uart_fast *u)
 {
-	return atomic_load_relaxed_u16(&u->ring[atomic_load_relaxed_u32(&u->first) % UART_RING_SLOTS]);
+	u32 first = atomic_load_relaxed_u32(&u->first);
+
+	return atomic_load_relaxed_u16(&u->ring[first % UART_RING_SLOTS]);
 }
 
 int uart_fast_take(struct uart_fast *u)
