@@ -12,6 +12,7 @@
 #include "core/gmem.h"
 #include "core/hv.h"
 #include "core/io.h"
+#include "core/load/layout.h"
 #include "core/npt.h"
 #include "core/vm.h"
 
@@ -58,7 +59,7 @@ enum npf npf_serve(struct vcpu *v)
 {
 	struct vcpu_hot *hot = v->hot;
 	const gpa_t gpa = { hot->exit.gpa };
-	enum err e = npt_fault(v->vm, gpa);
+	enum err e = gpa_is_device(gpa.v) ? ERR_NOENT : npt_fault(v->vm, gpa);
 	enum npf npf = e == ERR_NONE ? NPF_AGAIN : NPF_SLOW;
 
 	if (e == ERR_NOENT)

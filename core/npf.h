@@ -7,7 +7,11 @@
 #ifndef CORE_NPF_H
 #define CORE_NPF_H
 
+#include "core/lib/types.h"
+#include "core/next.h"
+
 struct vcpu;
+struct vcpu_hot;
 
 enum npf {
 	NPF_AGAIN, /* served: enter again at once */
@@ -20,5 +24,11 @@ enum npf {
  * a fault on the way to delivering an event.
  */
 enum npf npf_serve(struct vcpu *v);
+
+/*
+ * The same on the isolated tables, through the window, for RAM whose tables are there already:
+ * NEXT_AGAIN, or NEXT_SLOW with nothing changed.
+ */
+enum next npf_fast(struct vcpu_hot *hot, u64 gpa);
 
 #endif

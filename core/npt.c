@@ -18,6 +18,15 @@ enum err npt_create(struct vm *vm)
 	return e;
 }
 
+void npt_share(struct vm *vm)
+{
+	const struct pt_format *f = vm->npt.format;
+
+	vm->iso->slots = vm->slots;
+	vm->iso->npt = (struct npt_iso){ pt_root(&vm->npt).v, f->empty, f->present, vm->npt_ram,
+					 vm->npt.max_leaf };
+}
+
 enum err npt_fault(struct vm *vm, gpa_t gpa)
 {
 	const struct memslot *slot = memslot_find(&vm->slots, gpa);

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "arch/x86/atomic.h"
 #include "arch/x86/insn.h"
@@ -50,7 +51,9 @@ static enum err low_ram_create(struct vm *vm)
 	if (!ram)
 		return ERR_NOMEM;
 	e = slot_add(vm, 0, GPA_EBDA_END, ram);
-	return e ? e : slot_add(vm, GPA_ROM_BASE, LOW_BYTES, ram + GPA_ROM_BASE);
+	/* No option ROMs: guests that look for some read all ones, without an exit. */
+	memset(ram + GPA_OPTION_ROMS, 0xff, GPA_ROM_BASE - GPA_OPTION_ROMS);
+	return e ? e : slot_add(vm, GPA_OPTION_ROMS, LOW_BYTES, ram + GPA_OPTION_ROMS);
 }
 
 /* RAM from `gpa` to `end` in as few pieces as the host's free memory allows. */
@@ -90,9 +93,6 @@ static enum err memory_create(struct vm *vm, const struct ram_layout *ram)
 
 static enum err vcpus_create(struct vm *vm)
 {
-	vm->iso = page_alloc();
-	if (!vm->iso)
-		return ERR_NOMEM;
 	vm->nr_vcpus = vm->iso->nr_vcpus = vm->config->cpus;
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		enum err e = vcpu_create(vm, i, &vm->vcpu[i]);
@@ -196,10 +196,16 @@ static enum err power_on(struct vm *vm)
 static enum err vm_build(struct vm *vm)
 {
 	struct ram_layout ram = ram_layout_make(vm->config->memory_bytes);
-	enum err e = memory_create(vm, &ram);
+	enum err e;
 
+	vm->iso = page_alloc();
+	if (!vm->iso)
+		return ERR_NOMEM;
+	e = memory_create(vm, &ram);
 	if (!e)
 		e = npt_create(vm);
+	if (!e)
+		npt_share(vm);
 	if (!e)
 		e = hv_vm_init(vm);
 	if (e)

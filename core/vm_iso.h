@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The page of a VM that its vCPUs' exits see on the isolated tables: who its vCPUs are, and the
- * part of its serial port that needs no lock.
+ * The page of a VM that its vCPUs' exits see on the isolated tables: who its vCPUs are, where its
+ * memory is, and the part of its serial port that needs no lock.
  *
  * Owners as in core/vm.h.
  */
 #ifndef CORE_VM_ISO_H
 #define CORE_VM_ISO_H
 
-#include "core/lib/types.h"
+#include "core/memslot.h"
 
 struct vcpu_hot;
 
@@ -24,9 +24,18 @@ struct uart_fast {
 	u16 ring[UART_RING_SLOTS]; /* [a] */
 };
 
+/* What filling the nested tables takes, see arch/x86/pt.h. */
+struct npt_iso {
+	u64 root; /* [c] physical */
+	u64 empty, present, leaf; /* [c] bits of entries */
+	u32 max_leaf; /* [c] */
+};
+
 struct vm_iso {
 	u32 nr_vcpus; /* [c] */
 	struct vcpu_hot *hot[VM_MAX_VCPUS]; /* [c] by index, which is the x2APIC ID */
+	struct npt_iso npt;
+	struct memslots slots; /* [p] a copy */
 	struct uart_fast uart;
 };
 _Static_assert(sizeof(struct vm_iso) <= 4096, "one page");

@@ -165,6 +165,12 @@ ISO_TEXT NOINLINE static enum next hlt_fast(struct vcpu_hot *hot, struct vmcb *v
 	return NEXT_AGAIN;
 }
 
+/* An event whose delivery has faulted is the full code's. */
+ISO_TEXT NOINLINE static enum next npt_fast(struct vcpu_hot *hot, const struct vmcb *vmcb)
+{
+	return vmcb->exit_int_info & EVENT_VALID ? NEXT_SLOW : npf_fast(hot, vmcb->exit_info2);
+}
+
 /* What the full code wants to inject must not be overwritten. */
 ISO_TEXT enum next svm_request_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 {
@@ -210,6 +216,8 @@ ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 		return vmmcall_fast(hot, vmcb);
 	if (code == SVM_EXIT_VINTR)
 		return window_fast(hot, vmcb);
+	if (code == SVM_EXIT_NPF)
+		return npt_fast(hot, vmcb);
 	if (code == SVM_EXIT_INTR || code == SVM_EXIT_NMI)
 		return host_fast(hot, vmcb, code);
 	if (code == SVM_EXIT_IOIO)

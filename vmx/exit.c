@@ -11,6 +11,8 @@
 #include "core/msr.h"
 #include "core/trace.h"
 
+#define QUAL_NMI_UNBLOCKED BIT(12) /* of an EPT violation */
+
 /* RIP behind an instruction that has been carried out. */
 VMCS_INLINE void rip_write(u64 rip)
 {
@@ -212,6 +214,15 @@ ISO_TEXT NOINLINE static enum next hlt_fast(struct vcpu_hot *hot, u64 rip)
 	return NEXT_AGAIN;
 }
 
+/* An event whose delivery has faulted, or an IRET that opened NMIs too early, are the full code's. */
+ISO_TEXT NOINLINE static enum next ept_fast(struct vcpu_hot *hot)
+{
+	if ((vmread32(VMCS_IDT_VECTORING_INFO) & INTR_VALID) ||
+	    (vmreadnat(VMCS_QUALIFICATION) & QUAL_NMI_UNBLOCKED))
+		return NEXT_SLOW;
+	return npf_fast(hot, vmread64(VMCS_GUEST_PHYSICAL));
+}
+
 /* What the full code wants to inject must not be overwritten. */
 ISO_TEXT enum next vmx_request_fast(struct vcpu_hot *hot)
 {
@@ -246,6 +257,8 @@ ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot)
 		return timer_fast(hot);
 	case VMX_EXIT_VMCALL:
 		return vmcall_fast(hot, rip);
+	case VMX_EXIT_EPT_VIOLATION:
+		return ept_fast(hot);
 	case VMX_EXIT_IO:
 		return io_fast(hot, rip);
 	case VMX_EXIT_EXTERNAL_INTERRUPT:
@@ -318,7 +331,6 @@ static void decode_exception(struct vcpu *v, struct exit *x)
 		decode_debug(x, type);
 }
 
-#define QUAL_NMI_UNBLOCKED BIT(12)
 #define QUAL_LINEAR_VALID BIT(7)
 #define QUAL_LINEAR_FINAL BIT(8) /* not a guest paging-structure entry */
 

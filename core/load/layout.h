@@ -7,7 +7,8 @@
  *
  *   0          .. 0x9fc00     RAM
  *   0x9fc00    .. 0xa0000     RAM, reserved (where a PC has its extended BIOS data area)
- *   0xa0000    .. 0xe0000     nothing
+ *   0xa0000    .. 0xc0000     nothing
+ *   0xc0000    .. 0xe0000     RAM, all ones: where a PC has option ROMs
  *   0xe0000    .. 0x100000    RAM, reserved: ACPI tables from 0xf0000 (the RSDP) on
  *   0x100000   .. below_4g    RAM, at most up to 3 GiB
  *   0xd0000000 .. 0xd0100000  PCI configuration space of bus 0, memory-mapped (ECAM)
@@ -22,6 +23,7 @@
 
 #define GPA_LOW_RAM_END 0x9fc00ull
 #define GPA_EBDA_END 0xa0000ull
+#define GPA_OPTION_ROMS 0xc0000ull /* RAM that no memory map tells of */
 #define GPA_ROM_BASE 0xe0000ull /* RAM that the memory map calls reserved */
 #define GPA_RSDP 0xf0000ull
 #define GPA_ROM_CODE 0xfff00ull /* real-mode handlers, see core/load/legacy.c */
@@ -37,6 +39,12 @@
 #define GPA_TESTDEV_MEM 0xff000000ull
 #define GPA_TESTDEV_MEM_BYTES 0x10000ull
 #define GPA_ABOVE_4G GiB(4)
+/* Between RAM below and above 4 GiB: devices, and no slot. */
+static inline __attribute__((always_inline)) bool gpa_is_device(u64 gpa)
+{
+	return gpa - GPA_BELOW_4G_MAX < GPA_ABOVE_4G - GPA_BELOW_4G_MAX;
+}
+
 #define GPA_ABOVE_4G_MAX_BYTES GiB(1024)
 
 #define IO_PM1A_EVT 0x600 /* 4 bytes: status, enable */
