@@ -4,7 +4,7 @@ monitor says about it."""
 import re
 
 from linux import COMPLAINTS, FILES, NEVER, check
-from session import bochs, image_make, qemu, spoilt_again
+from session import bochs, image_make, qemu, spoilt_again, struck_again
 
 HEAD = """\
 [lamina]
@@ -143,6 +143,7 @@ def side_by_side(start, label, cpus, names, seconds, has_steal=True, more=""):
             check(row["weight"] == "100" and int(row["cpu"]) < cpus, f"row: {row}")
             check(not has_steal or int(row["steal_ms"]) > 0, f"nobody had to wait: {row}")
         check(not re.search(LOST, session.text), "a wake-up was lost")
+        check(": reset" not in session.text, "a guest was reset")
         return rows
 
 
@@ -222,7 +223,8 @@ def share_weights_vmx():
 
 def share_pinned_svm():
     """Two pinned pairs: vCPU i of each stays on CPU i, whatever happens."""
-    rows = side_by_side(qemu, "share-pinned-svm", 2, ["a", "b"], 20, more="pin = 0")
+    rows = struck_again(
+        lambda: side_by_side(qemu, "share-pinned-svm", 2, ["a", "b"], 20, more="pin = 0"))
     for (_, index), row in rows.items():
         check(row["cpu"] == row["pin"] == str(index), f"vCPU {index} has moved: {row}")
 
