@@ -15,10 +15,11 @@ enum err isolation_cpu_on(void) __must_check;
 /* Show `v`'s pages, and those of its VM, on this CPU's isolated tables. ERR_NOMEM. */
 enum err isolation_show(struct vcpu *v) __must_check;
 
-/* Count a way out of the isolated tables that `kind` (enum exit_kind) was the reason for. */
-static inline void isolation_left(u32 kind)
+/* Count an exit, of `kind` (enum exit_kind), that the isolated tables were not enough for. */
+static inline void isolation_left(struct vcpu_hot *hot, u32 kind)
 {
 	this_cpu()->iso_left[kind]++;
+	hot->slow_exits++;
 }
 
 #endif

@@ -12,6 +12,7 @@
 #include "core/gmem.h"
 #include "core/hv.h"
 #include "core/io.h"
+#include "core/isolation.h"
 #include "core/load/layout.h"
 #include "core/npt.h"
 #include "core/vm.h"
@@ -66,7 +67,7 @@ enum npf npf_serve(struct vcpu *v)
 		npf = lapic_hw_map(v, gpa) ? NPF_AGAIN : device_move(v);
 	if (npf != NPF_SLOW) {
 		hot->exit_counts[EXIT_NPF]++;
-		hot->slow_exits++;
+		isolation_left(hot, EXIT_NPF);
 	}
 	return npf;
 }

@@ -36,8 +36,8 @@ void request_init(void);
 void vcpu_request(struct vcpu *v, u32 bits);
 
 /*
- * vcpu_request() on the isolated tables, from the vCPU of `hot` to another one of its VM. Who has to
- * be woken is noted in hot->wakes, for vcpu_wake_noted() on the full tables, soon.
+ * vcpu_request() on the isolated tables, from the vCPU of `hot` to another one of its VM. Who has
+ * to be woken is noted in hot->wakes, for vcpu_wake_noted() on the full tables, soon.
  */
 void request_fast(struct vcpu_hot *hot, struct vcpu_hot *to, u32 bits);
 void vcpu_wake_noted(struct vcpu *v);

@@ -74,6 +74,8 @@ static void vcpu_enter(struct vcpu *v)
 	event_collect(v);
 	if (next == NEXT_SLOW)
 		slow_exit(v);
+	else
+		this_cpu()->iso_left[EXIT_NONE]++;
 }
 
 void vcpu_load(struct vcpu *v)

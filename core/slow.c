@@ -6,6 +6,7 @@
 #include "core/emulate.h"
 #include "core/gmem.h"
 #include "core/hv.h"
+#include "core/isolation.h"
 #include "core/hypercall.h"
 #include "core/io.h"
 #include "core/lib/log.h"
@@ -121,6 +122,11 @@ static const char *const kind_names[] = {
 #undef X
 };
 
+const char *exit_kind_text(u32 kind)
+{
+	return kind_names[kind];
+}
+
 static enum next slow_fatal(struct vcpu *v, const struct exit *x)
 {
 	vm_kill(v->vm, v, "%s (reason 0x%x, info 0x%llx)", kind_names[x->kind], x->raw,
@@ -214,7 +220,7 @@ static void slow_skip(struct vcpu *v)
 
 void slow_exit(struct vcpu *v)
 {
-	v->hot->slow_exits++;
+	isolation_left(v->hot, v->hot->exit.kind);
 	if (slow_handle(v, &v->hot->exit) == NEXT_SKIP)
 		slow_skip(v);
 }

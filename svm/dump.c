@@ -8,7 +8,7 @@ typedef unsigned long long ull;
 const char *svm_exit_name(u32 code)
 {
 	switch (code) {
-#define X(number, name, kind, decode)                                                              \
+#define X(number, name, kind, decode, class)                                                       \
 	case (u32)(number):                                                                        \
 		return #name;
 #include "svm/exits.def"

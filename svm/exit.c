@@ -11,7 +11,7 @@
 #include "core/trace.h"
 
 enum svm_exit_code {
-#define X(code, name, kind, decode) SVM_EXIT_##name = (int)(code),
+#define X(code, name, kind, decode, class) SVM_EXIT_##name = (int)(code),
 #include "svm/exits.def"
 #undef X
 };
@@ -358,7 +358,7 @@ static bool decode_cr(struct vcpu *v, struct exit *x)
 static bool decode(struct vcpu *v, struct exit *x)
 {
 	switch (svm_vmcb(v)->exit_code) {
-#define X(code, name, kind_, decode)                                                               \
+#define X(code, name, kind_, decode, class)                                                        \
 	case (u64)(code):                                                                          \
 		x->kind = kind_;                                                                   \
 		return decode_##decode(v, x);

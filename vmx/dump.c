@@ -24,7 +24,7 @@ void vmx_dump(struct vcpu *v)
 const char *vmx_exit_name(u32 code)
 {
 	switch (code & EXIT_REASON_MASK) {
-#define X(number, name, kind, decode)                                                              \
+#define X(number, name, kind, decode, class)                                                       \
 	case number:                                                                               \
 		return #name;
 #include "vmx/exits.def"

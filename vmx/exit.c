@@ -214,7 +214,7 @@ ISO_TEXT NOINLINE static enum next hlt_fast(struct vcpu_hot *hot, u64 rip)
 	return NEXT_AGAIN;
 }
 
-/* An event whose delivery has faulted, or an IRET that opened NMIs too early, are the full code's. */
+/* An event whose delivery has faulted, or an IRET that opened NMIs too early: the full code's. */
 ISO_TEXT NOINLINE static enum next ept_fast(struct vcpu_hot *hot)
 {
 	if ((vmread32(VMCS_IDT_VECTORING_INFO) & INTR_VALID) ||
@@ -443,7 +443,7 @@ void vmx_exit_decode(struct vcpu *v)
 
 	*x = (struct exit){ .raw = reason };
 	switch (reason & EXIT_REASON_MASK) {
-#define X(number, name, kind_, decode)                                                             \
+#define X(number, name, kind_, decode, class)                                                      \
 	case number:                                                                               \
 		x->kind = kind_;                                                                   \
 		decode_##decode(v, x);                                                             \

@@ -77,7 +77,7 @@
 #define INTR_VALID BIT(31)
 
 enum vmx_exit_reason {
-#define X(number, name, kind, decode) VMX_EXIT_##name = (number),
+#define X(number, name, kind, decode, class) VMX_EXIT_##name = (number),
 #include "vmx/exits.def"
 #undef X
 };

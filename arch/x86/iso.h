@@ -36,6 +36,7 @@ struct iso {
 	struct pt pt;
 	u64 *window; /* the entries of ISO_WINDOW, in the direct map */
 	const void *owner[ISO_PARTS]; /* whose pages these are */
+	u32 changes; /* [a] odd while they change */
 	u32 count[ISO_PARTS];
 	struct iso_area area[ISO_PARTS][ISO_AREAS_MAX];
 };

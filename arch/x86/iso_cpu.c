@@ -2,6 +2,7 @@
 #include "arch/x86/iso_cpu.h"
 
 #include "arch/x86/apic.h"
+#include "arch/x86/atomic.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/desc.h"
 #include "arch/x86/page.h"
@@ -126,6 +127,7 @@ enum err iso_show(enum iso_part part, const void *owner, void *const *pages, u32
 
 	if (iso->owner[part] == owner)
 		return ERR_NONE;
+	atomic_add_u32(&iso->changes, 1);
 	iso_clear(iso, part, owner);
 	for (u32 i = 0; !err && i < count; i++) {
 		struct iso_area area = { (u64)pages[i], va_to_pa(pages[i]), PAGE_SIZE,
@@ -135,13 +137,22 @@ enum err iso_show(enum iso_part part, const void *owner, void *const *pages, u32
 	}
 	if (err)
 		iso_clear(iso, part, NULL);
+	atomic_add_u32(&iso->changes, 1);
 	flush(iso_root_cr3(), this_cpu()->full_cr3);
 	return err;
 }
 
-struct iso_report iso_cpu_check(void)
+struct iso_report iso_cpu_check(u32 index)
 {
-	return iso_check(this_iso());
+	const struct iso *iso = isos[index];
+	struct iso_report report;
+	u32 before;
+
+	do { /* again, if that CPU has changed them meanwhile */
+		before = atomic_load_u32(&iso->changes);
+		report = iso_check(iso);
+	} while ((before & 1) || atomic_load_u32(&iso->changes) != before);
+	return report;
 }
 
 void iso_fault_handler_set(bool (*fn)(struct trap_frame *frame))

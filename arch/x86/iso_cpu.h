@@ -25,8 +25,8 @@ u64 iso_root_cr3(void);
 enum err iso_show(enum iso_part part, const void *owner, void *const *pages,
 		  u32 count) __must_check;
 
-/* Compare this CPU's live tables with the list. */
-struct iso_report iso_cpu_check(void);
+/* Compare the live tables of CPU `index` with their list. Any CPU. */
+struct iso_report iso_cpu_check(u32 index);
 
 /*
  * From entry.S: an interrupt or exception on the isolated tables. The first come only where SVM's

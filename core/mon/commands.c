@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arch/x86/atomic.h"
+#include "arch/x86/iso_cpu.h"
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/power.h"
@@ -14,6 +15,7 @@
 #include "core/lib/log.h"
 #include "core/mon/command.h"
 #include "core/pause.h"
+#include "core/slow.h"
 #include "core/trace.h"
 
 #define NS_PER_MS 1000000ull
@@ -129,6 +131,38 @@ void cmd_irq(const struct args *a __unused_arg)
 		console_print("cpu%u: %llu stray kicks, %llu stray notifications\n", i,
 			      (ull)percpu_of(i)->stray_kicks, (ull)percpu_of(i)->irqs[IRQ_POSTED]);
 	console_print("lost wake-ups: %llu\n", (ull)sched_lost_wakes());
+}
+
+/* One CPU's tables against the list, and the exits that were too much for them. */
+static void isolation_print(u32 cpu)
+{
+	const struct percpu *p = percpu_of(cpu);
+	struct iso_report report = iso_cpu_check(cpu);
+
+	console_print("cpu%u: %u pages mapped, %u off the list, %u missing, %llu faults; left for:",
+		      cpu, report.mapped, report.extra, report.missing, (ull)p->iso_faults);
+	for (u32 kind = 0; kind < NR_EXIT_KINDS; kind++)
+		if (p->iso_left[kind])
+			console_print(" %s %llu,", kind ? exit_kind_text(kind) : "requests",
+				      (ull)p->iso_left[kind]);
+	console_print("\n");
+}
+
+void cmd_isolation(const struct args *a __unused_arg)
+{
+	for (u32 i = 0; i < cpus_known(); i++)
+		isolation_print(i);
+	for (u32 i = 0; vm_of(i); i++) {
+		u64 all = 0, slow = 0;
+
+		for (u32 n = 0; n < vm_of(i)->nr_vcpus; n++) {
+			all += exits_counted(vm_of(i)->vcpu[n]->hot);
+			slow += vm_of(i)->vcpu[n]->hot->slow_exits;
+		}
+		console_print("%s: %llu of %llu exits handled on the isolated tables, %llu per mille\n",
+			      vm_of(i)->config->name, (ull)(all - slow), (ull)all,
+			      (ull)((all - slow) * 1000 / MAX(all, 1ull)));
+	}
 }
 
 /* Who has had how much of a CPU, and exits, since the last time. */
