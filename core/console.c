@@ -17,8 +17,13 @@
 #define INPUT_BYTES 4096
 #define INPUT_BATCH 64
 
-/* The FIFO's 16 bytes take 1.4 ms to arrive at 115200 baud: one look in that time loses none. */
+/*
+ * The FIFO's 16 bytes take 1.4 ms to arrive at 115200 baud: one look in that time loses none. While
+ * nobody has typed for long it is not worth a timer's exit each time.
+ */
 #define POLL_US 1000
+#define IDLE_POLL_US 10000
+#define IDLE_AFTER_US 5000000
 
 /* How often a writer looks at the lock before it writes without: a panic must get through. */
 #define LOCK_TRIES 10000000u
@@ -44,6 +49,7 @@ static u8 input_bytes[INPUT_BYTES];
 static struct ring inputs = { input_bytes, INPUT_BYTES, 0, 0 }; /* [L:console] */
 
 static struct timer poll_timer;
+static u64 awake_until; /* [o] boot CPU */
 
 struct held {
 	u64 flags;
@@ -256,6 +262,7 @@ static int input_peek(void)
 
 static void poll(struct timer *t)
 {
+	bool is_input = input_peek() >= 0;
 	int byte;
 
 	for (u32 i = 0; i < INPUT_BATCH && (byte = input_peek()) >= 0 && input((u8)byte); i++) {
@@ -267,8 +274,10 @@ static void poll(struct timer *t)
 	for (u32 i = 0; i < BOOT_MAX_VMS; i++)
 		if (vm_of(i))
 			uart_flush(vm_of(i));
+	if (is_input)
+		awake_until = tsc_after_us(IDLE_AFTER_US);
 	monitor->tick();
-	timer_arm(t, tsc_after_us(POLL_US));
+	timer_arm(t, tsc_after_us(tsc_is_past(awake_until) ? IDLE_POLL_US : POLL_US));
 }
 
 void console_start(const struct console_reader *reader)

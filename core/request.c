@@ -39,12 +39,31 @@ static void kick_interrupt(void)
 		this_cpu()->stray_kicks++;
 }
 
+/*
+ * If the host's timer interrupt is for the guest's deadline only, the guest gets it with the next
+ * entry.
+ */
+ISO_TEXT static bool timer_interrupt_fast(struct percpu *cpu)
+{
+	struct vcpu_hot *hot = cpu->hot;
+	u64 now = rdtsc();
+
+	if (!hot || !hot->has_host_timer || hot->others_deadline_tsc <= now ||
+	    lapic_fast_expire(hot, now + hot->tsc_offset) == NEXT_SLOW)
+		return false;
+	cpu->deadline_tsc = 0;
+	apic_timer_hasten(cpu, hot->others_deadline_tsc);
+	atomic_or_u32(&hot->requests, REQ_IRQ);
+	return true;
+}
+
 /* What ends a guest's run has found it there, so it is no stray one. */
 ISO_TEXT bool request_interrupt_fast(u8 vector)
 {
 	struct percpu *cpu = this_cpu();
 
-	if (vector != IRQ_KICK && vector != IRQ_POSTED)
+	if (vector != IRQ_KICK && vector != IRQ_POSTED &&
+	    !(vector == IRQ_TIMER && timer_interrupt_fast(cpu)))
 		return false;
 	cpu->irqs[vector]++;
 	cpu->iso_kicks += vector == IRQ_KICK;

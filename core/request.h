@@ -43,8 +43,8 @@ void request_fast(struct vcpu_hot *hot, struct vcpu_hot *to, u32 bits);
 void vcpu_wake_noted(struct vcpu *v);
 
 /*
- * A kick or notification has come, on the isolated tables: it is ended, and counted. False for
- * other vectors, with nothing done.
+ * A kick or notification has come, on the isolated tables, or the timer's interrupt for the guest's
+ * own deadline: it is ended, and counted. False for others, with nothing done.
  */
 bool request_interrupt_fast(u8 vector);
 

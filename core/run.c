@@ -85,6 +85,7 @@ void vcpu_load(struct vcpu *v)
 	trace_event(TRACE_VCPU, TRACE_WHO(v));
 	v->hot->trace_at = this_cpu()->trace_at;
 	this_cpu()->vcpu = v;
+	this_cpu()->hot = v->hot;
 	if (isolation_show(v))
 		vm_kill(v->vm, NULL, "no memory for its isolated tables");
 	hv_vcpu_load(v);
@@ -107,6 +108,7 @@ void vcpu_unload(struct vcpu *v)
 	trace_event(TRACE_VCPU, TRACE_NOBODY);
 	this_cpu()->trace_at = v->hot->trace_at;
 	this_cpu()->vcpu = NULL;
+	this_cpu()->hot = NULL;
 }
 
 /* Spinning is of interest only while somebody else could have the CPU. */

@@ -41,6 +41,7 @@ void timer_start(void)
 		list_init(&queues[i].timers);
 	}
 	irq_handler_set(IRQ_TIMER, timer_interrupt);
+	irq_handler_set(IRQ_TIMER_MOVED, timer_interrupt);
 }
 
 void timer_init(struct timer *t, u32 cpu, void (*fire)(struct timer *t))
@@ -103,7 +104,7 @@ void timer_arm(struct timer *t, u64 deadline_tsc)
 		hardware_arm(q);
 	lock_release(&q->lock);
 	if (is_first && t->cpu != cpu_index())
-		ipi_send(percpu_of(t->cpu)->apic_id, IRQ_TIMER);
+		ipi_send(percpu_of(t->cpu)->apic_id, IRQ_TIMER_MOVED);
 }
 
 bool timer_cancel(struct timer *t)

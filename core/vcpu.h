@@ -100,12 +100,13 @@ struct vcpu_hot {
 	u64 apic_base; /* [o] IA32_APIC_BASE */
 	void *apic_regs; /* [c] register page of the local APIC */
 	u64 tsc_deadline; /* [o] IA32_TSC_DEADLINE, guest TSC; 0: disarmed */
-	u64 others_deadline_tsc; /* [o] VMX: first of this CPU's timers but that deadline */
+	u64 others_deadline_tsc; /* [o] first of this CPU's timers but that deadline */
 	int irq_vector; /* [o] deliverable after what the isolated code has just done, or IRQ_* */
 	u32 timer_shift; /* [c] VMX: the preemption timer counts TSC >> shift */
 	u32 exit_reason; /* [o] VMX: of the last exit, or VMX_REASON_FAILED */
 	u32 clean_bits; /* [c] SVM: what the VMCB's clean field may say */
 	u32 index; /* [c] as vcpu->index */
+	bool has_host_timer; /* [c] SVM: the host's timer ends the run for them */
 	bool has_fast_deadline; /* [c] run() keeps to tsc_deadline and others_deadline_tsc */
 	bool is_deadline_noted; /* [o] the timer queue has not heard of tsc_deadline yet */
 	bool is_window_fast; /* [o] the interrupt window is open for the local APIC only */

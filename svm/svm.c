@@ -93,6 +93,8 @@ enum err svm_vcpu_init(struct vcpu *v)
 	if (!vmcb)
 		return ERR_NOMEM;
 	v->hot->has_nrip = svm_caps.has_nrip;
+	v->hot->has_fast_deadline = true;
+	v->hot->has_host_timer = true;
 	v->hot->clean_bits = svm_caps.has_clean_bits ? ~0u : 0;
 	v->hot->vmcb = vmcb;
 	v->hot->vmcb_pa = va_to_pa(vmcb).v;
@@ -257,7 +259,8 @@ static enum next run_once(struct vcpu *v)
 	return next;
 }
 
-enum next svm_run(struct vcpu *v)
+/* Until anything else than a nested page fault that can be served here ends the run. */
+static enum next guest_run(struct vcpu *v)
 {
 	enum next next;
 	enum npf npf;
@@ -272,4 +275,16 @@ enum next svm_run(struct vcpu *v)
 		return NEXT_AGAIN;
 	svm_exit_decode(v);
 	return NEXT_SLOW;
+}
+
+enum next svm_run(struct vcpu *v)
+{
+	enum next next;
+
+	/* An earlier deadline that somebody else sets meanwhile comes with an interrupt. */
+	v->hot->others_deadline_tsc =
+		timer_deadline_except(v->hot->tsc_deadline ? &v->lapic.timer : NULL);
+	next = guest_run(v);
+	lapic_deadline_settle(v);
+	return next;
 }

@@ -18,7 +18,8 @@
 #define PIC2_DATA 0xa1
 
 static volatile u8 *regs ISO_SHARED; /* [c] xAPIC registers; NULL: x2APIC */
-static u64 timer_khz; /* [c] counts per ms after the divider; 0: TSC deadline */
+static bool has_deadline ISO_SHARED; /* [c] the timer takes a TSC deadline */
+static u64 timer_khz ISO_SHARED; /* [c] counts per ms after the divider; 0: TSC deadline */
 
 bool apic_is_x2apic(void)
 {
@@ -143,6 +144,7 @@ enum err apic_init(void)
 		return ERR_UNSUPPORTED;
 	}
 	pic_off();
+	has_deadline = cpu_has_tsc_deadline();
 	base = rdmsr(MSR_APIC_BASE);
 	if (!(base & APIC_BASE_EN)) {
 		log_err("the local APIC is disabled: enable it in the firmware's set-up");
@@ -179,24 +181,23 @@ void apic_timer_calibrate(void)
 }
 
 /* The count for a deadline: rounded up, so that it does not fire early; 0 would stop the timer. */
-static u32 count_until(u64 deadline_tsc)
+ISO_TEXT static u32 count_until(u64 deadline_tsc)
 {
-	s64 left = (s64)(deadline_tsc - rdtsc());
-	u64 count;
+	u64 now = rdtsc();
+	u64 left;
 
-	if (left <= 0)
+	if (deadline_tsc <= now)
 		return 1;
-	if ((u64)left > tsc_from_us(1000000))
-		left = (s64)tsc_from_us(1000000); /* far away: come back in a second */
-	count = mul_div_u64((u64)left, timer_khz, tsc_khz) + 1;
-	return (u32)MIN(count, (u64)~0u);
+	/* If it is far away, come back in a second. */
+	left = MIN(deadline_tsc - now, tsc_khz * 1000);
+	return (u32)MIN(mul_div_u64(left, timer_khz, tsc_khz) + 1, (u64)~0u);
 }
 
 /* Program the timer; `masked` is 0 or APIC_LVT_MASKED, and a deadline of 0 stops it. */
-static void timer_set(u64 deadline_tsc, u32 masked)
+ISO_TEXT static void timer_set(struct percpu *cpu, u64 deadline_tsc, u32 masked)
 {
-	this_cpu()->deadline_tsc = deadline_tsc;
-	if (cpu_has_tsc_deadline()) {
+	cpu->deadline_tsc = deadline_tsc;
+	if (has_deadline) {
 		apic_write(APIC_LVT_TIMER, APIC_LVT_DEADLINE | masked | IRQ_TIMER);
 		/* Without it the xAPIC's mode change may come after the MSR write. */
 		mfence();
@@ -209,10 +210,16 @@ static void timer_set(u64 deadline_tsc, u32 masked)
 
 void apic_timer_arm(u64 deadline_tsc)
 {
-	timer_set(deadline_tsc ? deadline_tsc : 1, 0);
+	timer_set(this_cpu(), deadline_tsc ? deadline_tsc : 1, 0);
+}
+
+ISO_TEXT void apic_timer_hasten(struct percpu *cpu, u64 deadline_tsc)
+{
+	if (!cpu->deadline_tsc || deadline_tsc < cpu->deadline_tsc)
+		timer_set(cpu, deadline_tsc ? deadline_tsc : 1, 0);
 }
 
 void apic_timer_stop(void)
 {
-	timer_set(0, APIC_LVT_MASKED);
+	timer_set(this_cpu(), 0, APIC_LVT_MASKED);
 }

@@ -84,6 +84,13 @@ void apic_eoi(void);
 void apic_icr_write(u32 apic_id, u32 low);
 
 /*
+ * apic_timer_arm() for `cpu`, which is this one, unless its timer is armed for something earlier. On
+ * the isolated tables too, and with any GS.
+ */
+struct percpu;
+void apic_timer_hasten(struct percpu *cpu, u64 deadline_tsc);
+
+/*
  * Raise IRQ_TIMER once, not before host TSC `deadline_tsc`; a deadline in the past fires at once.
  * Without TSC deadline the interrupt may come early for a far deadline: re-arm then.
  */

@@ -25,6 +25,7 @@
 #define NR_ISTS 3
 
 struct vcpu;
+struct vcpu_hot;
 struct trace_entry;
 struct trap_frame;
 
@@ -49,6 +50,7 @@ struct percpu {
 	u32 is_stopped; /* [a] parked by a panic */
 	u64 reserved;
 	u64 canary; /* [c] GS:40, where the compiler looks for it */
+	struct vcpu_hot *hot; /* [o] hot page of `vcpu` */
 	u64 stack_top; /* [c] of the stack that C code runs on */
 	void *vendor; /* [c] VMXON region or host save area: vmx/ or svm/ decides */
 	struct trace_entry *trace_at; /* [o] next entry of core/trace.h while no vCPU is loaded */

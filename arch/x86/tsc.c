@@ -28,7 +28,7 @@
 #define AGREE_PERMILLE 10
 #define FALLBACK_KHZ 1000000
 
-u64 tsc_khz = FALLBACK_KHZ;
+u64 tsc_khz ISO_SHARED = FALLBACK_KHZ;
 
 /* One rate, and who says so; khz 0: no opinion. */
 struct source {
