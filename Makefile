@@ -26,7 +26,8 @@ COMMON := -std=gnu17 -O2 -g -ffreestanding -mno-red-zone -mgeneral-regs-only -fn
 	-ffile-prefix-map=$(CURDIR)=. $(WARNINGS) -I. -Ibuild
 CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/include \
 	-mcmodel=kernel -fno-pic -fno-pie -fno-jump-tables -fno-omit-frame-pointer \
-	-ffunction-sections -fdata-sections -D__DYNAMIC_REENT__
+	-ffunction-sections -fdata-sections -D__DYNAMIC_REENT__ \
+	-mindirect-branch=thunk-extern -mindirect-branch-register -mharden-sls=all
 BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
 	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
@@ -134,7 +135,11 @@ FLAGS_coarse := -DCOARSE_MARK
 VARIANT_open := open
 WRAPS_open := iso_root_cr3
 EDIT_open := s/ISO_[EL].*//
-VARIANTS := inject fine coarse open
+# Every defence against guesses.
+VARIANT_spec := spec
+WRAPS_spec := spec_decide
+EDIT_spec :=
+VARIANTS := inject fine coarse open spec
 
 define variant_rules
 build/$(1)/%.o: tests/variant/%.c $(GENERATED)

@@ -177,7 +177,7 @@ struct lamina_config {
 	uint32_t log_level; /* enum config_log_level: what goes to the consoles */
 	uint32_t escape; /* control character that leaves a guest's console, 0x1d is Ctrl-] */
 	uint32_t nr_vms;
-	uint32_t reserved;
+	uint32_t smt; /* 1: use all threads of a core, for different VMs too */
 	struct vm_config vm[BOOT_MAX_VMS];
 };
 _Static_assert(sizeof(struct lamina_config) == 24 + BOOT_MAX_VMS * sizeof(struct vm_config),

@@ -38,6 +38,7 @@ static const struct key lamina_keys[] = {
 	{ "debug_exit", KEY_FLAG, .offset = LAMINA(debug_exit) },
 	{ "log_level", ONE_OF("error", "warn", "info", "debug"), .offset = LAMINA(log_level) },
 	{ "escape", KEY_ESCAPE, .offset = LAMINA(escape) },
+	{ "smt", KEY_FLAG, .offset = LAMINA(smt) },
 	{ NULL },
 };
 

@@ -4,6 +4,7 @@
  * VMs are put together here, in the order in which they need each other.
  */
 #include "arch/x86/acpi.h"
+#include "arch/x86/cpu.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/ipi.h"
 #include "arch/x86/machine.h"
@@ -12,6 +13,7 @@
 #include "arch/x86/power.h"
 #include "arch/x86/pt_host.h"
 #include "arch/x86/smp.h"
+#include "arch/x86/spec.h"
 #include "arch/x86/symbols.h"
 #include "boot/bootinfo.h"
 #include "core/clock.h"
@@ -204,26 +206,54 @@ static void virt_on(void *arg)
 {
 	enum err err = isolation_cpu_on();
 
+	spec_cpu_on();
 	*(enum err *)arg = err ? err : hv_cpu_on();
+}
+
+static void log_line(const char *text)
+{
+	log_info("%s", text);
 }
 
 static void start_virt(void)
 {
 	if (hv_probe())
 		give_up("hardware virtualization cannot be used");
+	spec_report(log_line);
 	for (u32 i = 0; i < cpus_known(); i++)
 		if (ipi_call(i, virt_on, &virt_result) || virt_result)
 			give_up("hardware virtualization does not start");
 }
 
+/* ISO-13: threads of one core see each other's data, so only one of them may have a VM. */
+static bool has_sibling(const u32 *ids, u32 n, u32 id)
+{
+	unsigned shift = cpu_smt_shift();
+
+	for (u32 i = 0; i < n; i++)
+		if (ids[i] >> shift == id >> shift)
+			return true;
+	return false;
+}
+
 static void start_cpus(void)
 {
 	u32 ids[BOOT_MAX_CPUS];
-	u32 n = 0;
+	u32 n = 0, nr_siblings = 0;
 
-	for (u32 i = 0; i < boot->nr_cpus; i++)
-		if (boot->cpus[i].flags & BOOT_CPU_ENABLED)
+	for (u32 i = 0; i < boot->nr_cpus; i++) {
+		bool is_sibling = has_sibling(ids, n, boot->cpus[i].apic_id);
+
+		if (!(boot->cpus[i].flags & BOOT_CPU_ENABLED))
+			continue;
+		nr_siblings += is_sibling;
+		if (!is_sibling || boot->config.smt)
 			ids[n++] = boot->cpus[i].apic_id;
+	}
+	if (nr_siblings && boot->config.smt)
+		log_warn("isolation: partial: VMs share cores, as 'smt = true' wants");
+	else if (nr_siblings)
+		log_info("isolation: second threads of %u cores left out, see 'smt'", nr_siblings);
 	timer_start();
 	request_init();
 	sched_init();

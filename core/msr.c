@@ -4,6 +4,7 @@
 #include "arch/x86/cpu.h"
 #include "arch/x86/page.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/spec.h"
 #include "arch/x86/tsc.h"
 #include "core/clock.h"
 #include "core/dev/lapic.h"
@@ -223,10 +224,24 @@ void msr_reset(struct vcpu *v)
 void msr_load(struct vcpu *v)
 {
 	msr_hw_tsc_aux_load((u32)v->msr->tsc_aux);
+	spec_ctrl_set(v->msr->spec_ctrl);
+}
+
+void msr_unload(struct vcpu *v)
+{
+	v->msr->spec_ctrl = spec_ctrl_get();
+	spec_ctrl_set(0);
 }
 
 void msr_passthrough(struct vm *vm)
 {
 #define MSR_PASS(number, reg, check) hv_msr_exits(vm, number, 0);
 #include "core/msr.def"
+	/* These only command. SPEC_CTRL is the guest's own alone if each exit saves it. */
+	if (cpu_has_spec_ctrl() || cpu_has_amd_ibpb())
+		hv_msr_exits(vm, MSR_PRED_CMD, MSR_EXIT_READ);
+	if (cpu_has_l1d_flush())
+		hv_msr_exits(vm, MSR_FLUSH_CMD, MSR_EXIT_READ);
+	if (spec_plan.actions & SPEC_DO_IBRS)
+		hv_msr_exits(vm, MSR_SPEC_CTRL, 0);
 }

@@ -21,6 +21,7 @@ void msr_reset(struct vcpu *v);
 
 /* Put into this CPU the MSRs that the hardware does not switch (TSC_AUX). With hv_vcpu_load(). */
 void msr_load(struct vcpu *v);
+void msr_unload(struct vcpu *v);
 
 /* Program the VM's MSR bitmaps through hv_msr_exits() from the rows marked PASS. Creation. */
 void msr_passthrough(struct vm *vm);

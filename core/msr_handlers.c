@@ -4,6 +4,7 @@
 
 #include "arch/x86/cpu.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/spec.h"
 #include "core/clock.h"
 #include "core/cpuid.h"
 #include "core/dev/lapic.h"
@@ -16,9 +17,10 @@ static bool is_amd(void)
 	return cpu_info.vendor == CPU_AMD;
 }
 
-/* Bits saying that this CPU is not affected by something, or that VERW and the like help. */
+/* Bits saying what this CPU is affected by, and that VERW and the like help. */
 #define ARCH_CAP_GUEST                                                                             \
-	(BIT(0) /* RDCL_NO */ | BIT(3) /* SKIP_L1DFL_VMENTRY */ | BIT(4) /* SSB_NO */ |            \
+	(BIT(0) /* RDCL_NO */ | BIT(1) /* IBRS_ALL */ | BIT(2) /* RSBA */ |                        \
+	 BIT(3) /* SKIP_L1DFL_VMENTRY */ | BIT(4) /* SSB_NO */ | BIT(19) /* RRSBA */ |             \
 	 BIT(5) /* MDS_NO */ | BIT(6) /* IF_PSCHANGE_MC_NO */ | BIT(8) /* TAA_NO */ |              \
 	 BIT(13) /* SBDR_SSDP_NO */ | BIT(14) /* FBSDP_NO */ | BIT(15) /* PSDP_NO */ |             \
 	 BIT(17) /* FB_CLEAR */ | BIT(20) /* BHI_NO */ | BIT(24) /* PBRSB_NO */ |                  \
@@ -30,6 +32,20 @@ u64 arch_capabilities_filter(u64 host)
 	return host & ARCH_CAP_GUEST;
 }
 
+enum err msr_spec_ctrl_read(struct vcpu *v __unused_arg, u32 msr __unused_arg, u64 *out)
+{
+	*out = spec_ctrl_get();
+	return spec_plan.ctrl_valid ? ERR_NONE : ERR_INVAL;
+}
+
+enum err msr_spec_ctrl_write(struct vcpu *v __unused_arg, u32 msr __unused_arg, u64 value)
+{
+	if (!spec_plan.ctrl_valid || (value & ~(u64)spec_plan.ctrl_valid))
+		return ERR_INVAL;
+	spec_ctrl_set(value);
+	return ERR_NONE;
+}
+
 static u64 efer_valid(const struct vcpu_hot *hot)
 {
 	u64 valid = EFER_LMA;
@@ -38,6 +54,7 @@ static u64 efer_valid(const struct vcpu_hot *hot)
 	valid |= cpuid_has(hot, GUEST_LM) ? EFER_LME : 0;
 	valid |= cpuid_has(hot, GUEST_NX) ? EFER_NXE : 0;
 	valid |= cpuid_has(hot, GUEST_FFXSR) ? EFER_FFXSR : 0;
+	valid |= cpuid_has(hot, GUEST_AUTOMATIC_IBRS) ? EFER_AIBRSE : 0;
 	return valid;
 }
 

@@ -29,6 +29,7 @@ struct msr_state {
 	u64 mcg_ctl;
 	u64 misc_enable;
 	u64 tsc_aux;
+	u64 spec_ctrl; /* while not loaded */
 	u64 hwcr;
 	u64 kvm_wall_clock;
 	u64 kvm_system_time;

@@ -10,6 +10,7 @@
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/spec.h"
 #include "core/hv.h"
 #include "core/isolation.h"
 #include "core/kvm_pv.h"
@@ -88,6 +89,9 @@ void vcpu_load(struct vcpu *v)
 	this_cpu()->hot = v->hot;
 	if (isolation_show(v))
 		vm_kill(v->vm, NULL, "no memory for its isolated tables");
+	if (this_cpu()->last_vm != v->vm)
+		spec_vm_switch();
+	this_cpu()->last_vm = v->vm;
 	hv_vcpu_load(v);
 	/* What it has left in this CPU's translation caches is as old as its last stay here. */
 	if (v->last_cpu != cpu)
@@ -103,6 +107,7 @@ void vcpu_unload(struct vcpu *v)
 {
 	fpu_xcr0_load(fpu_xcr0_max());
 	fpu_save(v->fpu);
+	msr_unload(v);
 	hv_apic_unload(v);
 	hv_vcpu_unload(v);
 	trace_event(TRACE_VCPU, TRACE_NOBODY);

@@ -4,6 +4,7 @@
  * vmx/enter.S, step for step.
  */
 #include "arch/x86/iso_doors.h"
+#include "arch/x86/spec.h"
 #include "gen/core/offsets.h"
 #include "gen/svm/offsets.h"
 
@@ -60,8 +61,10 @@ svm_stay:
 	movq HOT_GPRS+8*8(%rbx), %r8
 	movq HOT_GPRS+8*9(%rbx), %r9
 	movq HOT_GPRS+8*10(%rbx), %r10
+	SPEC_BEGIN SPEC_AT_ENTRY
 	movq HOT_GPRS+8*11(%rbx), %r11
 	movq HOT_GPRS+8*3(%rbx), %rbx
+	SPEC_END
 3:	vmrun %rax /* kick.pml: entry */
 	/* The first store of every way out, refused entries included: not in the guest. */
 	movq (%rsp), %rax
@@ -77,8 +80,10 @@ svm_stay:
 	movq %r11, HOT_GPRS+8*11(%rax)
 	movq %rax, %rbx
 	movq HOT_VMCB(%rbx), %rsi
+	SPEC_BEGIN SPEC_AT_EXIT
 	movq VMCB_RAX(%rsi), %rcx
 	movq %rcx, HOT_GPRS+8*0(%rbx)
+	SPEC_END
 4:	movq %rbx, %rdi
 	call svm_exit_fast
 	testl %eax, %eax

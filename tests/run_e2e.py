@@ -17,10 +17,10 @@ import guests  # noqa: E402
 import linux  # noqa: E402
 import monitor  # noqa: E402
 import share  # noqa: E402
+import spec  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
-TESTS = linux.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
-LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS
+TESTS = linux.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
 
 
 def tail(name):

@@ -4,6 +4,7 @@
  * for step. NMIs may come at any point; they run on a stack of their own.
  */
 #include "arch/x86/iso_doors.h"
+#include "arch/x86/spec.h"
 #include "gen/core/offsets.h"
 
 	.section .iso.text, "ax"
@@ -46,23 +47,29 @@ vmx_stay:
 	/* Interrupts posted before the mark bring no notification: ON tells of them. */
 	testb $1, HOT_POSTED_CONTROL(%rbx) /* posted.pml: test ON */
 	jnz 3f
+	SPEC_BEGIN SPEC_AT_CTRL
 	movq HOT_GPRS+8*0(%rbx), %rax
 	movq HOT_GPRS+8*1(%rbx), %rcx
+	SPEC_END
 	movq HOT_GPRS+8*2(%rbx), %rdx
 	movq HOT_GPRS+8*6(%rbx), %rsi
 	movq HOT_GPRS+8*7(%rbx), %rdi
 	movq HOT_GPRS+8*8(%rbx), %r8
 	movq HOT_GPRS+8*9(%rbx), %r9
 	movq HOT_GPRS+8*10(%rbx), %r10
+	SPEC_BEGIN SPEC_AT_ENTRY
 	movq HOT_GPRS+8*11(%rbx), %r11
 	movq HOT_GPRS+8*3(%rbx), %rbx
+	SPEC_END
 	/* The first fails, without effect, for a VMCS that has not been launched yet. */
 	vmresume /* kick.pml: entry */
 	vmlaunch
 	/* Both failed: not in the guest. */
 	movq (%rsp), %rbx
 	movb $0, HOT_MODE(%rbx) /* kick.pml: first store */
+	SPEC_BEGIN SPEC_AT_FAIL
 	movl $VMX_REASON_FAILED, HOT_EXIT_REASON(%rbx)
+	SPEC_END
 	movl $NEXT_SLOW, %eax
 	jmp 4f
 
@@ -81,7 +88,9 @@ vmx_exit:
 	movq %r8, HOT_GPRS+8*8(%rbx)
 	movq %r9, HOT_GPRS+8*9(%rbx)
 	movq %r10, HOT_GPRS+8*10(%rbx)
+	SPEC_BEGIN SPEC_AT_VMX_EXIT
 	movq %r11, HOT_GPRS+8*11(%rbx)
+	SPEC_END
 	movq %rbx, %rdi
 	call vmx_exit_fast
 	testl %eax, %eax

@@ -10,6 +10,7 @@
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/spec.h"
 #include "arch/x86/trap.h"
 #include "core/trace.h"
 #include "core/vm.h"
@@ -298,6 +299,7 @@ static enum next run_once(struct vcpu_hot *hot)
 
 	if (hot->has_fast_deadline)
 		vmx_timer_write(hot);
+	spec_on_return(true);
 	do {
 		hot->exit_reason = 0;
 		next = vmx_stay(hot);

@@ -91,6 +91,18 @@ void cpu_init(void)
 		cpu_info.hypervisor_leaf = cpuid(0x40000000, 0).eax;
 }
 
+#define LEVEL_SMT 1
+
+unsigned cpu_smt_shift(void)
+{
+	struct cpuid_regs r = cpuid_or_zero(0xb, 0);
+
+	if (bits_get(r.ecx, 15, 8) == LEVEL_SMT)
+		return r.eax & 0x1f;
+	/* AMD before Zen 2: threads of a core, less one. */
+	return cpu_has_topoext() && bits_get(cpuid_or_zero(0x8000001e, 0).ebx, 15, 8) ? 1 : 0;
+}
+
 static const char *const feature_texts[] = {
 #define FEATURE(name, leaf, subleaf, reg, bit, text) [CPU_FEATURE_##name] = text,
 #include "arch/x86/features.def"

@@ -53,6 +53,9 @@ void cpu_init(void);
 /* Say in the log what was found. */
 void cpu_report(void);
 
+/* How many low bits of an APIC ID tell the threads of a core apart. */
+unsigned cpu_smt_shift(void);
+
 /* CPUID, with zeros for leaves that the CPU does not have (Intel would repeat the last one). */
 struct cpuid_regs cpuid_or_zero(u32 leaf, u32 subleaf);
 

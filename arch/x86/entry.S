@@ -4,6 +4,7 @@
  */
 #include "arch/x86/iso_doors.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/spec.h"
 #include "gen/arch/x86/offsets.h"
 
 	.section .text.start, "ax"
@@ -154,11 +155,13 @@ trap_isolated:
 /*
  * NMI, #DF and #MC can hit anywhere, so they trust no register and not GS: the word above the
  * frame, at the top of their own stack, is the address of this CPU's struct percpu. GS base and
- * CR3 are restored.
+ * CR3 are restored. They may come before the way out of a guest has done what arch/x86/spec.h says.
  */
 	.type trap_paranoid, @function
 trap_paranoid:
+	SPEC_BEGIN SPEC_AT_NMI
 	registers_push
+	SPEC_END
 	gs_base_swap TRAP_FRAME_BYTES(%rsp), %r12
 	movq %cr3, %rbx
 	movq iso_full_root(%rip), %r13
@@ -168,6 +171,9 @@ trap_paranoid:
 	movq %rax, %cr3
 1:	movq %rsp, %rdi
 	call trap_handle
+	SPEC_BEGIN SPEC_AT_NMI_END
+	.nops SPEC_JUMP_BYTES
+	SPEC_END
 	cmpq %r13, %rbx
 	je 2f
 	movq %gs:PERCPU_ISO_CR3, %rax

@@ -8,6 +8,7 @@
 #include "arch/x86/fpu.h"
 #include "arch/x86/ipi.h"
 #include "arch/x86/pt_host.h"
+#include "arch/x86/spec.h"
 #include "arch/x86/tsc.h"
 #include "core/lib/log.h"
 
@@ -81,6 +82,7 @@ enum err machine_init(const struct machine_setup *setup)
 		err = stacks_init();
 	if (err)
 		return err;
+	spec_init();
 	fpu_init();
 	acpi_init(setup->rsdp);
 	tsc_init(setup->tsc_hz, acpi_pm_timer_port());

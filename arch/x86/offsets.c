@@ -5,6 +5,7 @@
  */
 #include "arch/x86/percpu.h"
 #include "arch/x86/pt_host.h"
+#include "arch/x86/spec.h"
 #include "arch/x86/trap.h"
 
 #define DEFINE(name, value) __asm__ volatile("\n.ascii \"->" #name " %c0\"" : : "i"(value))
@@ -22,4 +23,7 @@ void offsets(void)
 	OFFSET(PERCPU_ISO_CR3, percpu, iso_cr3);
 	OFFSET(PERCPU_FULL_CR3, percpu, full_cr3);
 	OFFSET(PERCPU_STACK_TOP, percpu, stack_top);
+	OFFSET(PERCPU_SPEC_GUEST, percpu, spec_guest);
+#define SPEC_ACTION(name, text) DEFINE(SPEC_DO_##name, SPEC_DO_##name);
+#include "arch/x86/spec.def"
 }

@@ -54,6 +54,8 @@ struct percpu {
 	u64 stack_top; /* [c] of the stack that C code runs on */
 	void *vendor; /* [c] VMXON region or host save area: vmx/ or svm/ decides */
 	struct trace_entry *trace_at; /* [o] next entry of core/trace.h while no vCPU is loaded */
+	u64 spec_guest; /* [o] the loaded guest's SPEC_CTRL: spec_ctrl_set() */
+	const void *last_vm; /* [o] whose guests have trained this CPU's predictors */
 	u64 deadline_tsc; /* [o] what the timer hardware is armed for, 0 when stopped */
 	void (*call_fn)(void *arg); /* [a] mail box of IRQ_CALL: NULL when done */
 	void *call_arg; /* [L:call_lock] */

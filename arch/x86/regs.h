@@ -56,6 +56,14 @@
 #define EFER_NXE REG_BIT(11)
 #define EFER_SVME REG_BIT(12)
 #define EFER_FFXSR REG_BIT(14)
+#define EFER_AIBRSE REG_BIT(21)
+
+/* SPEC_CTRL, PRED_CMD, FLUSH_CMD and AMD's BP_CFG */
+#define SPEC_CTRL_IBRS 1
+#define SPEC_CTRL_BHI_DIS_S REG_BIT(10)
+#define PRED_CMD_IBPB 1
+#define FLUSH_CMD_L1D 1
+#define BP_CFG_SPEC_REDUCE REG_BIT(4)
 
 #define RFLAGS_CF REG_BIT(0)
 #define RFLAGS_FIXED REG_BIT(1) /* always 1 */
@@ -150,6 +158,8 @@ enum msr {
 #undef MSR_RANGE
 };
 #else
+#define MSR_SPEC_CTRL 0x48
+#define MSR_PRED_CMD 0x49
 #define MSR_EFER 0xc0000080
 #define MSR_GS_BASE 0xc0000101
 #endif

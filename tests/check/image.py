@@ -13,6 +13,7 @@ from pathlib import Path
 
 import entry
 import exit_trace
+import spec
 
 FPU = re.compile(r"%([xyz]mm\d|st\b|mm\d)|^(f(ld|st|nsave|rstor)|fx|xsave|xrstor)")
 FPU_OWNERS = {"fpu_save", "fpu_restore"}
@@ -43,6 +44,10 @@ class Image:
                 function = label.group(1)
             elif match := LINE.match(line):
                 yield int(match.group(1), 16), function, match.group(2)
+
+    def data(self, start, end):
+        dump = tool("objdump", "-s", f"--start-address={start}", f"--stop-address={end}", self.path)
+        return bytes.fromhex("".join(re.findall(r"^ [0-9a-f]+ ((?:[0-9a-f]+ ){1,4})", dump, re.M)))
 
     def name_of(self, address):
         """Of several symbols at one address the last is as good as any."""
@@ -118,9 +123,8 @@ def fixups(image):
     start, end = (image.address.get(f"ex_table_{edge}", 0) for edge in ("start", "end"))
     if start == end:
         return {}
-    dump = tool("objdump", "-s", f"--start-address={start}", f"--stop-address={end}", image.path)
-    data = bytes.fromhex("".join(re.findall(r"^ [0-9a-f]+ ((?:[0-9a-f]+ ){1,4})", dump, re.M)))
-    numbers = [start + 4 * i + n for i, (n,) in enumerate(struct.iter_unpack("<i", data))]
+    numbers = [start + 4 * i + n
+               for i, (n,) in enumerate(struct.iter_unpack("<i", image.data(start, end)))]
     return dict(zip(numbers[::2], numbers[1::2]))
 
 
@@ -134,6 +138,21 @@ def trace_errors(image):
         yield from exit_trace.errors(image.insns, entry.offsets()["HOT_TRACE_AT"])
 
 
+def spec_errors(image):
+    if "spec_pieces" in image.address:
+        offsets = entry.offsets("build/gen/arch/x86/offsets.h")
+        parts = spec.Parts.of_image(image, image.data, offsets)
+        yield from spec.errors(image.insns, parts, entry.offsets(), fixups(image))
+
+
+def thunk_errors(image):
+    """Without a thunk a CPU that needs retpolines has none."""
+    if "spec_pieces" in image.address:
+        for _, function, text in image.insns:
+            if INDIRECT.match(text):
+                yield f"{function}: {text}"
+
+
 CHECKS = {
     "no FPU or vector registers": fpu_errors,
     "no segment is writable and executable": segment_errors,
@@ -142,6 +161,8 @@ CHECKS = {
     "isolated code stays inside": outside_errors,
     "into a guest and out: FLG-2, 3, 4, 5, 14": entry_errors,
     "the exit trace costs fewer than 10 instructions": trace_errors,
+    "speculation on the way in and out: FLG-14": spec_errors,
+    "no indirect branches but through thunks": thunk_errors,
 }
 
 # A sound little image, and what makes it a bad one.
@@ -189,6 +210,7 @@ def self_tests(folder):
     yield "noticed: a writable and executable segment", bool(list(segment_errors(writable)))
     yield from entry.self_tests()
     yield from exit_trace.self_tests()
+    yield from spec.self_tests()
 
 
 def main():

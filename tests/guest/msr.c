@@ -29,10 +29,39 @@ static void refused(const char *name, u32 msr, u64 value)
 	check(seen == old, "%s keeps its value", name);
 }
 
+/* SPEC_CTRL and the commands, as CPUID tells of them. */
+static void guesses(void)
+{
+	bool is_amd = !is_intel();
+	u32 bits = is_amd ? cpuid(0x80000008, 0).b : cpuid(7, 0).d;
+	bool has_ctrl = is_amd ? bits & (BIT(14) | BIT(15) | BIT(24)) : bits & BIT(26);
+	bool has_ibpb = is_amd ? bits & BIT(12) : bits & BIT(26);
+	u64 value;
+
+	if (has_ctrl) {
+		round_trip("SPEC_CTRL", 0x48, 1);
+		refused("SPEC_CTRL", 0x48, BIT(9));
+		refused("SPEC_CTRL", 0x48, BIT(40));
+		wrmsr(0x48, 2);
+		exit_now();
+		check(rdmsr(0x48) == 2, "SPEC_CTRL outlives an exit");
+		wrmsr(0x48, 0);
+		check(rdmsr(0x48) == 0, "SPEC_CTRL goes back to 0");
+	}
+	if (has_ibpb)
+		check(wrmsr_fault(0x49, 1) == NO_FAULT, "PRED_CMD takes an IBPB");
+	if (!is_amd && (bits & BIT(28)))
+		check(wrmsr_fault(0x10b, 1) == NO_FAULT, "FLUSH_CMD takes a flush");
+	if (has_ibpb)
+		check(rdmsr_fault(0x49, &value) == GP, "PRED_CMD cannot be read");
+	print("SPEC_CTRL: %u, IBPB: %u\n", has_ctrl, has_ibpb);
+}
+
 void guest_main(void)
 {
 	u64 value;
 
+	guesses();
 	check(rdmsr_fault(0xdeadbeef, &value) == GP, "reading an MSR that nobody has raises #GP");
 	check(wrmsr_fault(0xdeadbeef, 0) == GP, "writing it, too");
 	round_trip("STAR", 0xc0000081, 0x0023001000000000);

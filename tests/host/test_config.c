@@ -64,6 +64,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.debug_exit, 0);
 	assert_int_equal(config.log_level, CONFIG_LOG_INFO);
 	assert_int_equal(config.escape, 0x1d);
+	assert_int_equal(config.smt, 0);
 	assert_int_equal(config.nr_vms, 1);
 	assert_int_equal(config.vm[0].cpus, 1);
 	assert_int_equal(config.vm[0].testdev, 0);
@@ -79,7 +80,7 @@ static void test_every_key(void **state)
 
 	(void)state;
 	assert_good("[lamina]\non_end = \"stay\"\ndebug_exit = true\nlog_level = 'debug'\n"
-		    "escape = \"ctrl-a\"\n"
+		    "escape = \"ctrl-a\"\nsmt = true\n"
 		    "[[vm]]\nname = \"one.A_b-2\"\ncpus = 6_4\nmemory = \"1G\"\n"
 		    "kernel = \"EFI\\\\vmlinuz\"\nmodules = [ 'a b', \"c\", ]\n"
 		    "cmdline = \"x=\\\"1\\\" \\u00e4\"\ntestdev = true\non_reset = \"end\"\n"
@@ -93,15 +94,16 @@ static void test_every_key(void **state)
 	assert_int_equal(config.nr_vms, 2);
 	assert_string_equal(vm->name, "one.A_b-2");
 	assert_int_equal(vm->cpus, 64);
-	assert_int_equal(vm->cpus_line, 8);
+	assert_int_equal(config.smt, 1);
+	assert_int_equal(vm->cpus_line, 9);
 	assert_true(vm->memory_bytes == UINT64_C(1) << 30);
-	assert_int_equal(vm->memory_line, 9);
+	assert_int_equal(vm->memory_line, 10);
 	assert_string_equal(vm->kernel.path, "EFI\\vmlinuz");
-	assert_int_equal(vm->kernel.line, 10);
+	assert_int_equal(vm->kernel.line, 11);
 	assert_int_equal(vm->nr_modules, 2);
 	assert_string_equal(vm->modules[0].path, "a b");
 	assert_string_equal(vm->modules[1].path, "c");
-	assert_int_equal(vm->modules[1].line, 11);
+	assert_int_equal(vm->modules[1].line, 12);
 	assert_string_equal(vm->cmdline, "x=\"1\" \xc3\xa4");
 	assert_int_equal(vm->testdev, 1);
 	assert_int_equal(vm->on_reset, CONFIG_END);
@@ -177,7 +179,7 @@ static void test_keys(void **state)
 		   "kernel, initrd, modules, cmdline, testdev, lapic, on_reset, on_crash");
 	assert_bad("[lamina]\ncpus = 1\n",
 		   "t:2:1: cpus: unknown key in [lamina]; allowed: on_end, debug_exit, log_level, "
-		   "escape");
+		   "escape, smt");
 	assert_bad(VM "memory = \"64M\"\n", "t:5:1: memory: given twice, first in line 3");
 	assert_bad(VM "cpus\n", "t:5:5: cpus: expected '=', found the end of the line");
 	assert_bad(VM "cpus : 1\n", "t:5:6: cpus: expected '=', found ':'");

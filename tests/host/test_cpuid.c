@@ -116,7 +116,8 @@ static void leaf_7_hides(void **state)
 	static const u8 ebx[] = { 2, 12, 14, 15, 22, 25 };
 	static const u8 ecx[] = { 4,  5,  7,  13, 15, 16, 17, 18, 19, 20,
 				  21, 23, 24, 26, 29, 30, 31 };
-	static const u8 edx_shown[] = { 2, 3, 4, 8, 10, 11, 14, 16, 23, 29 };
+	static const u8 edx_shown[] = { 2,  3,	4,  8,	10, 11, 14,
+				       16, 23, 26, 27, 28, 29, 31 };
 	struct cpuid_regs e = ask(7, 0);
 	u32 edx = 0;
 
@@ -134,7 +135,7 @@ static void leaf_7_hides(void **state)
 	/* LASS, FRED, LAM and their like need what Lamina does not switch. */
 	assert_int_equal(ask(7, 1).eax & (BIT(6) | BIT(17) | BIT(18) | BIT(26)), 0);
 	assert_int_equal(ask(7, 1).ebx | ask(7, 1).ecx, 0);
-	assert_int_equal(ask(7, 2).edx, BIT(5) | BIT(7));
+	assert_int_equal(ask(7, 2).edx, MASK(5, 0) | BIT(7));
 	assert_zero(7, 3);
 	assert_zero(7, 0xffffffff);
 }
@@ -352,7 +353,7 @@ static void amd_extended(void **state)
 	assert_zero(0x80000020, 0);
 	assert_entry(ask(0x8000001e, 0), 2, 2, 0, 0);
 	assert_int_equal(ask(0x80000021, 0).eax &
-				 (BIT(3) | BIT(7) | BIT(8) | BIT(13) | BIT(17) | BIT(27)),
+				 (BIT(3) | BIT(7) | BIT(13) | BIT(17) | BIT(31)),
 			 0);
 	assert_int_equal(ask(0x80000021, 0).ebx, 0);
 	assert_int_equal(ask(1, 0).ebx >> 16, 0x0204);
@@ -361,14 +362,15 @@ static void amd_extended(void **state)
 	assert_zero(0x8000001d, 4);
 }
 
-/* Mitigation controls need an MSR that guests do not have. */
-static void amd_speculation_controls_hidden(void **state)
+/* SPEC_CTRL and PRED_CMD, but not VIRT_SPEC_CTRL. */
+static void amd_speculation_controls(void **state)
 {
 	u32 ebx = ask(0x80000008, 0).ebx;
 
 	(void)state;
-	assert_int_equal(ebx, BIT(0) | BIT(2) | BIT(9) | BIT(20) | BIT(26) | BIT(29));
-	assert_false(ask(7, 0).edx & (BIT(26) | BIT(27) | BIT(31)));
+	assert_int_equal(ebx, BIT(0) | BIT(2) | BIT(9) | BIT(12) | MASK(20, 14) | BIT(24) |
+				      BIT(26) | MASK(30, 28));
+	assert_int_equal(ask(0x80000021, 0).eax & (BIT(8) | MASK(30, 27)), BIT(8) | MASK(30, 27));
 }
 
 static void intel_extended_shows_no_amd_state(void **state)
@@ -447,7 +449,7 @@ int main(void)
 		I(hidden_leaves),
 		I(address_sizes),
 		A(amd_extended),
-		A(amd_speculation_controls_hidden),
+		A(amd_speculation_controls),
 		I(intel_extended_shows_no_amd_state),
 		I(has_agrees_with_answers),
 		A(small_amd),

@@ -5,6 +5,7 @@
 #include "tests/host/cpuid_fixture.h"
 #include "tests/host/lapic_fixture.h"
 
+#include "arch/x86/spec.h"
 #include "core/cpuid.h"
 #include "core/gmem.h"
 #include "core/hv.h"
@@ -82,6 +83,19 @@ void event_exception_err(struct vcpu *v, u8 vector, u32 err)
 u64 msr_hw_arch_capabilities(void)
 {
 	return host_arch_caps;
+}
+
+struct spec_plan spec_plan;
+static u64 hw_spec_ctrl;
+
+void spec_ctrl_set(u64 guest)
+{
+	hw_spec_ctrl = guest;
+}
+
+u64 spec_ctrl_get(void)
+{
+	return hw_spec_ctrl;
 }
 
 void msr_hw_tsc_aux_load(u32 value)
@@ -623,12 +637,41 @@ static void arch_capabilities(void **state)
 	host_arch_caps = ~0ull;
 	shown = rd(0x10a);
 	assert_true(shown & BIT(0));
-	assert_int_equal(shown & (BIT(1) | BIT(7) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(18) |
+	assert_int_equal(shown & (BIT(7) | BIT(9) | BIT(10) | BIT(11) | BIT(12) | BIT(18) |
 				  BIT(21) | BIT(23) | BIT(25)),
 			 0);
 	host_arch_caps = BIT(0) | BIT(1);
-	assert_int_equal(rd(0x10a), BIT(0));
+	assert_int_equal(rd(0x10a), BIT(0) | BIT(1));
 	assert_false(wr(0x10a, 0));
+}
+
+/* There is SPEC_CTRL if the host has one, with the host's bits; each vCPU has its own value. */
+static void spec_ctrl(void **state)
+{
+	struct vcpu *other = &vcpus[1];
+
+	(void)state;
+	spec_plan.ctrl_valid = 0;
+	assert_false(wr(0x48, 0));
+	assert_int_equal(rd_faults(0x48), 1);
+	spec_plan.ctrl_valid = 0x87;
+	for (unsigned bit = 0; bit < 64; bit++)
+		assert_int_equal(wr(0x48, BIT(bit)), BIT(bit) & 0x87 ? 1 : 0);
+	assert_int_equal(rd(0x48), 0x80);
+	msr_unload(v);
+	assert_int_equal(hw_spec_ctrl, 0);
+	msr_load(other);
+	assert_int_equal(hw_spec_ctrl, 0);
+	msr_unload(other);
+	msr_load(v);
+	assert_int_equal(rd(0x48), 0x80);
+	msr_reset(v);
+	msr_load(v);
+	assert_int_equal(rd(0x48), 0);
+	/* Nobody reads the commands, and those that may write them never exit. */
+	assert_int_equal(rd_faults(0x49) + rd_faults(0x10b), 2);
+	assert_false(wr(0x49, 1) || wr(0x10b, 1));
+	spec_plan.ctrl_valid = 0;
 }
 
 static u32 ram32(u32 at)
@@ -827,6 +870,7 @@ int main(void)
 		I(intel_rows),
 		I(misc_enable),
 		I(arch_capabilities),
+		I(spec_ctrl),
 		I(kvm_clock_counts_nanoseconds),
 		I(kvm_clocks_agree_whatever_the_tsc),
 		I(kvm_clock_outside_ram),
