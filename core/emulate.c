@@ -72,7 +72,8 @@ static void device_move(struct vcpu *v, gpa_t gpa, u8 *to, const u8 *from, unsig
 		if (to) {
 			value = mmio_read(v, at, n);
 			memcpy(to + done, &value, n);
-		} else {
+		}
+		if (from) {
 			memcpy(&value, from + done, n);
 			mmio_write(v, at, n, value);
 		}

@@ -277,6 +277,7 @@ static void mcr_write(struct uart *u, u8 value)
 static void reg_write(struct vm *vm, enum uart_reg reg, u8 value)
 {
 	struct uart *u = &vm->uart;
+
 	if ((u->lcr & LCR_DLAB) && reg <= REG_IER) {
 		u->divisor[reg] = value;
 		return;
