@@ -119,10 +119,10 @@ build/BOOTX64.EFI: $(BOOT_O)
 # Variants of the core, for tests: the linker puts functions of tests/variant in front of others, and
 # the entry code is edited at the labels that name its steps. The objects are the same otherwise.
 VARIANT_inject := inject inject_vmx inject_svm open
-WRAPS_inject := testdev_read testdev_write vmx_stay svm_stay iso_root_cr3
+WRAPS_inject := testdev_read testdev_write vmx_stay svm_stay iso_root_cr3 npf_fast request_interrupt_fast
 # A request is made behind the last look at the requests; VMRUN gets another address; what has
 # happened is looked at before the host's interrupts are let in.
-EDIT_inject := /kick.pml: test/{n;s/$$/; movq %rbx, %rdi; call inject_window/};s/ISO_[EL].*//;s/^3:\tvmrun/\taddq inject_offset(%rip), %rax\n&/;s/^\tstgi/\tmovq %rbx, %rdi; call inject_out; stgi/
+EDIT_inject := /kick.pml: test/{n;s/$$/; movq %rbx, %rdi; call inject_window/};s/ISO_[EL].*//;s/^3:\tvmrun/\taddq inject_offset(%rip), %rax\n&/;s/^\tstgi/\tmovq (%rsp), %rdi; pushq %rax; call inject_out; popq %rax; stgi/
 VARIANT_fine := mark
 WRAPS_fine := testdev_read vmx_run vmx_stay svm_run svm_stay
 EDIT_fine :=
@@ -133,7 +133,7 @@ EDIT_coarse := s/\(xchgq\|movb\) .*kick.pml: \(XCHG\|first store\|abandon\).*//
 FLAGS_coarse := -DCOARSE_MARK
 # The doors stay shut: everything on the full tables, for comparison.
 VARIANT_open := open
-WRAPS_open := iso_root_cr3
+WRAPS_open := iso_root_cr3 npf_fast request_interrupt_fast
 EDIT_open := s/ISO_[EL].*//
 # Every defence against guesses.
 VARIANT_spec := spec

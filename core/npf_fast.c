@@ -36,15 +36,18 @@ static inline __attribute__((always_inline)) bool slot_fills(const struct memslo
 	       IS_ALIGNED(slot->hpa.v - slot->gpa, bytes);
 }
 
-ISO_TEXT static enum next leaf_fill(const struct npt_iso *npt, const struct memslot *slot, u64 gpa)
+ISO_TEXT static enum next leaf_fill(const struct vcpu_hot *hot, const struct memslot *slot, u64 gpa)
 {
+	const struct npt_iso *npt = &hot->vm_iso->npt;
 	u64 table = npt->root;
 
 	for (unsigned level = PT_LEVELS;; level--) {
 		u64 bytes = pt_level_bytes(level);
-		u64 *entry = (u64 *)iso_window_open((hpa_t){ table }) + gpa / bytes % PT_ENTRIES;
-		u64 value = atomic_load_u64(entry);
+		u64 *entry = iso_window_open(hot->percpu, (hpa_t){ table });
+		u64 value;
 
+		entry += gpa / bytes % PT_ENTRIES;
+		value = atomic_load_u64(entry);
 		if (value & npt->present) {
 			if (level == 1 || (value & LARGE))
 				return NEXT_AGAIN;
@@ -70,8 +73,8 @@ ISO_TEXT enum next npf_fast(struct vcpu_hot *hot, u64 gpa)
 	slot = slot_find(&vm->slots, gpa);
 	if (!slot)
 		return NEXT_SLOW;
-	next = leaf_fill(&vm->npt, slot, gpa);
-	iso_window_close();
+	next = leaf_fill(hot, slot, gpa);
+	iso_window_close(hot->percpu);
 	if (next == NEXT_AGAIN)
 		hot->exit_counts[EXIT_NPF]++;
 	return next;

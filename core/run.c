@@ -87,6 +87,7 @@ void vcpu_load(struct vcpu *v)
 	v->hot->trace_at = this_cpu()->trace_at;
 	this_cpu()->vcpu = v;
 	this_cpu()->hot = v->hot;
+	v->hot->percpu = this_cpu();
 	if (isolation_show(v))
 		vm_kill(v->vm, NULL, "no memory for its isolated tables");
 	if (this_cpu()->last_vm != v->vm)

@@ -92,6 +92,7 @@ struct vcpu_hot {
 	struct vcpu *vcpu; /* [c] not mapped on isolated tables: do not follow it there */
 	struct cpuid_table *cpuid; /* [p] */
 	struct vm_iso *vm_iso; /* [c] the VM's page */
+	struct percpu *percpu; /* [o] of the CPU that has loaded it: GS may be the guest's */
 	u64 wakes; /* [o] vCPUs, by index, to be woken on the full tables */
 	u64 fast_kicks; /* [o] kicks sent from the isolated part */
 	u64 tsc_offset; /* [o] guest TSC = host TSC + offset */

@@ -80,10 +80,8 @@ svm_stay:
 	movq %r11, HOT_GPRS+8*11(%rax)
 	movq %rax, %rbx
 	movq HOT_VMCB(%rbx), %rsi
-	SPEC_BEGIN SPEC_AT_EXIT
 	movq VMCB_RAX(%rsi), %rcx
 	movq %rcx, HOT_GPRS+8*0(%rbx)
-	SPEC_END
 4:	movq %rbx, %rdi
 	call svm_exit_fast
 	testl %eax, %eax
@@ -114,25 +112,29 @@ svm_stay:
 	movq %r13, HOT_GPRS+8*13(%rbx)
 	movq %r14, HOT_GPRS+8*14(%rbx)
 	movq %r15, HOT_GPRS+8*15(%rbx)
+	movl %edi, %ebp
 7:	movq HOT_VMCB_PA(%rbx), %rax
 	vmsave %rax
 	movq HOT_HOST_VMCB_PA(%rbx), %rax
 	vmload %rax
-	movl %edi, %eax
 	/* Nothing of the guest stays in a register. */
-	xorl %ebp, %ebp
-	xorl %r12d, %r12d
-	xorl %r13d, %r13d
-	xorl %r14d, %r14d
-	xorl %r15d, %r15d
+	xorl %eax, %eax
+	xorl %ecx, %ecx
 	xorl %edx, %edx
+	xorl %ebx, %ebx
 	xorl %esi, %esi
 	xorl %edi, %edi
 	xorl %r8d, %r8d
 	xorl %r9d, %r9d
+	xorl %r12d, %r12d
+	xorl %r13d, %r13d
+	xorl %r14d, %r14d
+	xorl %r15d, %r15d
+	SPEC_BEGIN SPEC_AT_EXIT
 	xorl %r10d, %r10d
 	xorl %r11d, %r11d
-	xorl %ebx, %ebx
+	SPEC_END
+	movl %ebp, %eax
 	ISO_LEAVE
 	/* A host interrupt or NMI that ended the run is taken here. */
 	stgi
@@ -158,7 +160,7 @@ svm_stay:
 svm_aborted:
 	movq (%rsp), %rbx
 	movb $0, HOT_MODE(%rbx)
-	movl $NEXT_KILL, %edi
+	movl $NEXT_KILL, %ebp
 	jmp 7b
 	.size svm_stay, . - svm_stay
 

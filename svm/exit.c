@@ -2,8 +2,6 @@
 /* From exit codes to what core understands: the fast ones at once, the rest as a record. */
 #include "svm/svm.h"
 
-#include "arch/x86/iso.h"
-#include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
 #include "core/dev/uart.h"
 #include "core/emulate.h"
@@ -110,8 +108,7 @@ ISO_TEXT NOINLINE static enum next wrmsr_fast(struct vcpu_hot *hot, struct vmcb 
 		if (msr_write_fast(hot) != NEXT_SKIP)
 			return NEXT_SLOW;
 		if ((u32)hot->gprs[GPR_RCX] == MSR_TSC_DEADLINE && hot->tsc_deadline)
-			apic_timer_hasten(((const struct percpu *)ISO_SELF)->self,
-					  hot->tsc_deadline - hot->tsc_offset);
+			apic_timer_hasten(hot->percpu, hot->tsc_deadline - hot->tsc_offset);
 	}
 	skip_fast(hot, vmcb, EXIT_MSR_WRITE, LEN_MSR);
 	if (unlikely(hot->irq_vector != IRQ_NONE))

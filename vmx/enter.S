@@ -30,8 +30,10 @@ vmx_stay:
 	movq %rdi, %rbx
 	movq %rsp, HOT_HOST_RSP(%rbx)
 	ISO_ENTER
+	SPEC_BEGIN SPEC_AT_CTRL
 	movq HOT_GPRS+8*5(%rbx), %rbp
 	movq HOT_GPRS+8*12(%rbx), %r12
+	SPEC_END
 	movq HOT_GPRS+8*13(%rbx), %r13
 	movq HOT_GPRS+8*14(%rbx), %r14
 	movq HOT_GPRS+8*15(%rbx), %r15
@@ -47,10 +49,8 @@ vmx_stay:
 	/* Interrupts posted before the mark bring no notification: ON tells of them. */
 	testb $1, HOT_POSTED_CONTROL(%rbx) /* posted.pml: test ON */
 	jnz 3f
-	SPEC_BEGIN SPEC_AT_CTRL
 	movq HOT_GPRS+8*0(%rbx), %rax
 	movq HOT_GPRS+8*1(%rbx), %rcx
-	SPEC_END
 	movq HOT_GPRS+8*2(%rbx), %rdx
 	movq HOT_GPRS+8*6(%rbx), %rsi
 	movq HOT_GPRS+8*7(%rbx), %rdi
@@ -67,9 +67,7 @@ vmx_stay:
 	/* Both failed: not in the guest. */
 	movq (%rsp), %rbx
 	movb $0, HOT_MODE(%rbx) /* kick.pml: first store */
-	SPEC_BEGIN SPEC_AT_FAIL
 	movl $VMX_REASON_FAILED, HOT_EXIT_REASON(%rbx)
-	SPEC_END
 	movl $NEXT_SLOW, %eax
 	jmp 4f
 
@@ -88,9 +86,7 @@ vmx_exit:
 	movq %r8, HOT_GPRS+8*8(%rbx)
 	movq %r9, HOT_GPRS+8*9(%rbx)
 	movq %r10, HOT_GPRS+8*10(%rbx)
-	SPEC_BEGIN SPEC_AT_VMX_EXIT
 	movq %r11, HOT_GPRS+8*11(%rbx)
-	SPEC_END
 	movq %rbx, %rdi
 	call vmx_exit_fast
 	testl %eax, %eax
@@ -107,20 +103,25 @@ vmx_exit:
 	movq %r13, HOT_GPRS+8*13(%rbx)
 	movq %r14, HOT_GPRS+8*14(%rbx)
 	movq %r15, HOT_GPRS+8*15(%rbx)
+	movl %eax, %ebp
 	/* Nothing of the guest stays in a register. */
-5:	xorl %ebx, %ebx
-	xorl %ebp, %ebp
-	xorl %r12d, %r12d
-	xorl %r13d, %r13d
-	xorl %r14d, %r14d
-	xorl %r15d, %r15d
+5:	xorl %eax, %eax
+	xorl %ecx, %ecx
 	xorl %edx, %edx
+	xorl %ebx, %ebx
 	xorl %esi, %esi
 	xorl %edi, %edi
 	xorl %r8d, %r8d
 	xorl %r9d, %r9d
+	xorl %r12d, %r12d
+	xorl %r13d, %r13d
+	xorl %r14d, %r14d
+	xorl %r15d, %r15d
+	SPEC_BEGIN SPEC_AT_VMX_EXIT
 	xorl %r10d, %r10d
 	xorl %r11d, %r11d
+	SPEC_END
+	movl %ebp, %eax
 	ISO_LEAVE
 	popq %rdi
 	popq %r15
@@ -135,6 +136,6 @@ vmx_exit:
 vmx_aborted:
 	movq (%rsp), %rbx
 	movb $0, HOT_MODE(%rbx)
-	movl $NEXT_KILL, %eax
+	movl $NEXT_KILL, %ebp
 	jmp 5b
 	.size vmx_stay, . - vmx_stay

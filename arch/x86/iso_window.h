@@ -13,25 +13,23 @@
 
 #define ISO_WINDOW_ENTRY (BIT(63) | MASK(6, 5) | MASK(1, 0)) /* NX, D, A, W, P */
 
-static inline __attribute__((always_inline)) void iso_window_set(u64 entry)
+static inline __attribute__((always_inline)) void iso_window_set(const struct percpu *cpu, u64 entry)
 {
-	/* Not by way of GS, which may be the guest's. */
-	const struct percpu *cpu = (const struct percpu *)ISO_SELF;
-
 	cpu->iso_window[0] = entry;
 	invlpg((const void *)ISO_WINDOW);
 }
 
-/* Look at `page`; returns where it appears, writable. */
-static inline __attribute__((always_inline)) void *iso_window_open(hpa_t page)
+/* Look at `page`; returns where it appears, writable. `cpu` is this one. */
+static inline __attribute__((always_inline)) void *iso_window_open(const struct percpu *cpu,
+								   hpa_t page)
 {
-	iso_window_set(page.v | ISO_WINDOW_ENTRY);
+	iso_window_set(cpu, page.v | ISO_WINDOW_ENTRY);
 	return (void *)ISO_WINDOW;
 }
 
-static inline __attribute__((always_inline)) void iso_window_close(void)
+static inline __attribute__((always_inline)) void iso_window_close(const struct percpu *cpu)
 {
-	iso_window_set(0);
+	iso_window_set(cpu, 0);
 }
 
 #endif

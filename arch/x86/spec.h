@@ -6,9 +6,12 @@
  * there from its sites. A site is a few instructions that can be moved; where nothing is to be
  * done they stay where they are, and the way costs not one instruction more.
  *
- * The order of a site's pieces is that of spec.S. On the way in: the guest's SPEC_CTRL, general
+ * What guards the host stands at the door to the full tables, not at each exit: the isolated ones
+ * show nothing that is secret, and on them no branch goes through a register and each RET belongs to
+ * a CALL behind the exit, so nothing that the guest has taught the CPU leads anywhere. The order of
+ * a site's pieces is that of spec.S. On the way in: the guest's SPEC_CTRL at the door, general
  * registers, VERW, entry. On the way out, registers saved and cleared: IBPB, RSB, the host's
- * SPEC_CTRL, BHB, LFENCE, and then the first RET.
+ * SPEC_CTRL, BHB, LFENCE, the full tables, and then the first RET to before the exit.
  */
 #ifndef ARCH_X86_SPEC_H
 #define ARCH_X86_SPEC_H
@@ -18,7 +21,6 @@
 #define SPEC_AT_ENTRY 2 /* right before the guest: only flags are free */
 #define SPEC_AT_EXIT 4 /* RAX, RCX and RDX are free, and stack */
 #define SPEC_AT_VMX_EXIT (8 | SPEC_AT_EXIT) /* GS is the host's, too */
-#define SPEC_AT_FAIL 16 /* has not been inside; as SPEC_AT_CTRL */
 #define SPEC_AT_NMI 32 /* as SPEC_AT_EXIT; R14 is free */
 #define SPEC_AT_NMI_END 64 /* the same; R14 is that of the beginning */
 #define SPEC_SITE_BYTES 352 /* all pieces of a site */

@@ -2,8 +2,8 @@
 """The code of arch/x86/spec.S around VM entry, put together as arch/x86/spec_patch.c does it at
 boot, for every set of what a CPU may need. A part of image.py.
 
-FLG-14 on the way in: guest's SPEC_CTRL, general registers, VERW, entry; on the way out: IBPB, RSB,
-       host's SPEC_CTRL, BHB, LFENCE, first RET. All that is asked for is there, nothing else is,
+FLG-14 on the way in: guest's SPEC_CTRL, general registers, VERW, entry; at the door out: IBPB, RSB,
+       host's SPEC_CTRL, BHB, LFENCE, first RET to before the exit. All that is asked for is there, nothing else is,
        and what entry.py demands holds with it.
 moves  what is moved runs anywhere: no address relative to RIP, no way out of a piece or a site
        into the middle of one, a site has room for the jump."""
@@ -13,7 +13,7 @@ import struct
 
 import entry
 
-CTRL, ENTRY, EXIT, VMX, FAIL, NMI, NMI_END = (1 << n for n in range(7))
+CTRL, ENTRY, EXIT, VMX, _, NMI, NMI_END = (1 << n for n in range(7))
 SAVED = {"rcx", "rdx", "rbx", "rsi", "rdi", "r8", "r9", "r10", "r11"} # and RAX, on SVM in the VMCB
 JUMP_BYTES, SITE_BYTES = 5, 352
 NAMES = ("IBRS", "VERW", "IBPB", "RSB", "RSB_MORE", "RSB_ONE", "BHB")
@@ -172,7 +172,7 @@ def site_texts(code, start, count):
     """The texts of a patched site and of what follows up to the first call, which has a RET."""
     number = next(n for n, insn in enumerate(code) if insn[0] == start)
     yield from (text for _, _, text in code[number:number + count])
-    for _, _, text in code[number + count:number + count + 4]:
+    for _, _, text in code[number + count:number + count + 16]:
         if re.match("call|ret", text):
             yield "ret"
             return
@@ -203,9 +203,6 @@ def combination_errors(insns, parts, actions, hot, fixups):
             texts = list(site_texts(code, start, len(body)))
             yield from exit_errors(f"exit with {label}", texts, own, parts.entries)
             yield from saved_errors(f"exit with {label}", code, start)
-        elif kind == FAIL:
-            yield from exit_errors(f"VMfail with {label}", [t for _, _, t in body],
-                                   wanted & {"IBRS"}, parts.entries, is_fenced=False)
         elif kind == NMI:
             yield from exit_errors(f"NMI with {label}", [t for _, _, t in body], wanted,
                                    parts.entries)
@@ -220,7 +217,9 @@ def combination_errors(insns, parts, actions, hot, fixups):
         if not marks or not ends or ENTRY not in kinds:
             yield f"FLG-14: {function}: a site is missing"
             continue
-        texts = [insn[2] for insn in lines[marks[0] + 1:ends[-1] + 1]]
+        # From the door in: SPEC_CTRL once for a stay, the rest at each entry.
+        texts = [insn[2] for insn in lines[:marks[0]] if "(%rbx)" not in insn[2]]
+        texts += [insn[2] for insn in lines[marks[0] + 1:ends[-1] + 1]]
         yield from entry_errors(f"{function} with {label}", texts, wanted, kinds)
     for error in entry.errors(code, hot, fixups):
         yield f"{error} (with {label})"
@@ -230,7 +229,7 @@ def errors(insns, parts, hot, fixups):
     insns = [(address, function, re.sub(r"\s+", " ", re.sub(r"\s*[#<].*", "", text)))
              for address, function, text in insns]
     kinds = [kind for _, _, kind in parts.sites]
-    if not {CTRL, EXIT, EXIT | VMX, FAIL, NMI, NMI_END} <= set(kinds) or kinds.count(ENTRY) < 2:
+    if not {CTRL, EXIT, EXIT | VMX, NMI, NMI_END} <= set(kinds) or kinds.count(ENTRY) < 2:
         yield f"FLG-14: not all sites are there: {kinds}"
         return
     yield from move_errors(insns, parts)
@@ -336,10 +335,7 @@ vmresume
 vmlaunch
 mov (%rsp),%rbx
 movb $0x0,0x80(%rbx)
-site 16
 movl $0x80000000,0x100(%rbx)
-nopl 0x0(%rax)
-done
 mov $0x2,%eax
 jmp out
 vmx_exit:
@@ -442,7 +438,6 @@ BAD = {
         code_with("jne busy\n", "jne busy\nmov 0x60(%rbx),%rbp\n"), "FLG-14"),
     "IBPB before a register is saved": (code_with("mov %r9,0x48(%rbx)\n", ""), "FLG-14"),
     "a call before the site": (code_with("mov %rcx,0x48(%rax)", "call handler"), "FLG-14"),
-    "no SPEC_CTRL after VMfail": (code_with("site 16", "site 2"), "FLG-14"),
     "no site at VMRUN": (code_with(LOADS + "site 2\n" + LAST + "done\nvmrun",
                                    LOADS + LAST + "vmrun"), "FLG-14"),
     "no site for NMIs": (code_with("site 32", "site 128"), "FLG-14"),
