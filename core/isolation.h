@@ -18,7 +18,7 @@ enum err isolation_show(struct vcpu *v) __must_check;
 /* Count an exit, of `kind` (enum exit_kind), that the isolated tables were not enough for. */
 static inline void isolation_left(struct vcpu_hot *hot, u32 kind)
 {
-	this_cpu()->iso_left[kind]++;
+	hot->percpu->iso_left[kind]++;
 	hot->slow_exits++;
 }
 

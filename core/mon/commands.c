@@ -159,7 +159,7 @@ void cmd_isolation(const struct args *a __unused_arg)
 			all += exits_counted(vm_of(i)->vcpu[n]->hot);
 			slow += vm_of(i)->vcpu[n]->hot->slow_exits;
 		}
-		console_print("%s: %llu of %llu exits handled on the isolated tables, %llu per mille\n",
+		console_print("%s: %llu of %llu exits handled there, %llu per mille\n",
 			      vm_of(i)->config->name, (ull)(all - slow), (ull)all,
 			      (ull)((all - slow) * 1000 / MAX(all, 1ull)));
 	}

@@ -3,8 +3,8 @@
 boot, for every set of what a CPU may need. A part of image.py.
 
 FLG-14 on the way in: guest's SPEC_CTRL, general registers, VERW, entry; at the door out: IBPB, RSB,
-       host's SPEC_CTRL, BHB, LFENCE, first RET to before the exit. All that is asked for is there, nothing else is,
-       and what entry.py demands holds with it.
+       host's SPEC_CTRL, BHB, LFENCE, first RET to before the exit. All that is asked for is
+       there, nothing else is, and what entry.py demands holds with it.
 moves  what is moved runs anywhere: no address relative to RIP, no way out of a piece or a site
        into the middle of one, a site has room for the jump."""
 import itertools

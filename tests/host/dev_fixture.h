@@ -23,6 +23,7 @@
 #define FIX_NR_LINES 24
 
 static struct vm fix_vm;
+static struct vm_iso fix_iso;
 static struct vcpu fix_vcpu;
 static struct vm_config fix_config;
 static u64 fix_ns; /* since the epoch above */
@@ -38,6 +39,8 @@ static u64 fix_seed;
 static void fix_init(void)
 {
 	memset(&fix_vm, 0, sizeof(fix_vm));
+	memset(&fix_iso, 0, sizeof(fix_iso));
+	fix_vm.iso = &fix_iso;
 	memset(&fix_config, 0, sizeof(fix_config));
 	memset(fix_line, 0, sizeof(fix_line));
 	memset(fix_rises, 0, sizeof(fix_rises));

@@ -197,6 +197,26 @@ bool irq_extint_accepted(struct vcpu *v)
 	return lapic_accepts_extint(v);
 }
 
+/* No host interrupt is taken on isolated tables here. */
+void apic_eoi(void)
+{
+	fake_fault("an interrupt ended on isolated tables");
+}
+
+enum next lapic_fast_expire(struct vcpu_hot *hot, u64 guest_now)
+{
+	(void)hot;
+	(void)guest_now;
+	return NEXT_SLOW;
+}
+
+void apic_timer_hasten(struct percpu *cpu, u64 deadline_tsc)
+{
+	(void)cpu;
+	(void)deadline_tsc;
+	fake_fault("the host's timer set on isolated tables");
+}
+
 void irq_handler_set(u8 vector, void (*handler)(void))
 {
 	(void)vector;

@@ -30,6 +30,7 @@ bool hv_is_vmx;
 static u64 fake_tsc;
 static bool fake_no_memory;
 static struct vm vm;
+static struct vm_iso vm_iso;
 static struct vcpu vcpus[VM_MAX_VCPUS];
 static struct vcpu_hot hots[VM_MAX_VCPUS];
 
@@ -101,8 +102,15 @@ void vcpu_request(struct vcpu *v, u32 bits)
 		lapic_timer_expired(v);
 		return;
 	}
-	assert_int_equal(bits & ~REQ_APIC, REQ_EVENT);
+	assert_true((bits & ~REQ_APIC) == REQ_EVENT || bits == REQ_IRQ);
 	requests[v->index]++;
+}
+
+void request_fast(struct vcpu_hot *hot, struct vcpu_hot *to, u32 bits)
+{
+	assert_ptr_not_equal(hot, to);
+	assert_int_equal(bits, REQ_IRQ);
+	requests[to->index]++;
 }
 
 void event_nmi(struct vcpu *v)
@@ -185,14 +193,19 @@ static inline void vm_make(u32 nr_vcpus)
 	memset(&vm, 0, sizeof(vm));
 	memset(vcpus, 0, sizeof(vcpus));
 	memset(hots, 0, sizeof(hots));
+	memset(&vm_iso, 0, sizeof(vm_iso));
 	nr_fake_timers = 0;
 	fake_tsc = 1000000;
-	vm.nr_vcpus = nr_vcpus;
+	vm.nr_vcpus = vm_iso.nr_vcpus = nr_vcpus;
+	vm.iso = &vm_iso;
 	for (u32 i = 0; i < nr_vcpus; i++) {
 		struct vcpu *v = &vcpus[i];
 
 		v->hot = &hots[i];
 		v->hot->vcpu = v;
+		v->hot->index = i;
+		v->hot->vm_iso = &vm_iso;
+		vm_iso.hot[i] = v->hot;
 		v->vm = &vm;
 		v->index = i;
 		vm.vcpu[i] = v;

@@ -268,6 +268,22 @@ void ipi_send(u32 apic_id, u8 vector)
 		*at = sim_now + (sim_random ? dice(2) * dice(IPI_LATE_MAX) : 0);
 }
 
+/* No host interrupt is taken on isolated tables here. */
+void apic_eoi(void)
+{
+	fail();
+}
+
+void apic_timer_hasten(struct percpu *cpu __unused_arg, u64 deadline_tsc __unused_arg)
+{
+	fail();
+}
+
+enum next lapic_fast_expire(struct vcpu_hot *hot __unused_arg, u64 guest_now __unused_arg)
+{
+	return NEXT_SLOW;
+}
+
 void irq_handler_set(u8 vector, void (*fn)(void))
 {
 	sim_handlers[vector] = fn;

@@ -13,6 +13,7 @@
 
 #include "arch/x86/page.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/percpu.h"
 #include "core/gmem.h"
 #include "core/hv.h"
 #include "core/io.h"
@@ -46,6 +47,7 @@ static u8 far_ram[PAGE_SIZE] __aligned(4096);
 static struct vm vm;
 static struct vcpu vcpu;
 static struct vcpu_hot hot;
+static struct percpu percpu;
 static struct code64 now; /* the guest's state as the vendor has it */
 static u64 cr0, cr4, efer;
 static bool is_code64;
@@ -191,6 +193,7 @@ static int setup(void **state)
 	device = 0x1122334455667788;
 	nr_reads = nr_writes = nr_fills = 0;
 	done_rip = 0;
+	hot.percpu = &percpu;
 	hot.gprs[GPR_RBX] = LINEAR;
 	hot.gprs[GPR_RAX] = ~0ull;
 	hot.exit = (struct exit){ .kind = EXIT_NPF,

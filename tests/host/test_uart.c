@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: core/dev/uart.c */
+/* LINK: core/dev/uart.c core/dev/uart_fast.c */
 /* The 16550A, among others by the questions that Linux's 8250 driver asks it. */
 #include "tests/host/dev_fixture.h"
 
