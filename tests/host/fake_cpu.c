@@ -374,7 +374,7 @@ void fake_unload(struct fake_vcpu *f)
 	f->cpu = NULL;
 }
 
-#define REQ_ALL (REQ_EVENT | REQ_TLB | REQ_APIC | REQ_OUT)
+#define REQ_ALL (REQ_EVENT | REQ_IRQ | REQ_TLB | REQ_APIC | REQ_OUT)
 
 void fake_requests_serve(struct fake_vcpu *f)
 {

@@ -228,6 +228,7 @@ static void expect_read(void)
 static void test_fill(void **state)
 {
 	(void)state;
+	hot.exit.gpa = FAR_SLOT;
 	fault_result = ERR_NONE;
 	assert_int_equal(npf_serve(&vcpu), NPF_AGAIN);
 	assert_int_equal(nr_fills, 1);
@@ -235,6 +236,7 @@ static void test_fill(void **state)
 	assert_int_equal(done_rip, 0);
 	fault_result = ERR_NOMEM;
 	setup(state);
+	hot.exit.gpa = FAR_SLOT;
 	fault_result = ERR_NOMEM;
 	expect_slow();
 }
