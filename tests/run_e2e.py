@@ -21,6 +21,7 @@ import spec  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
 TESTS = linux.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
+LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS
 
 
 def tail(name):
