@@ -139,7 +139,15 @@ EDIT_open := s/ISO_[EL].*//
 VARIANT_spec := spec
 WRAPS_spec := spec_decide
 EDIT_spec :=
-VARIANTS := inject fine coarse open spec
+# The isolated code reads, writes and runs what it must not reach.
+VARIANT_probe := probe probe_fast
+WRAPS_probe := testdev_read testdev_write hypercall_fast page_init
+EDIT_probe :=
+# An NMI at each instruction of the entry code and of what it calls: INT1 begins to step.
+VARIANT_nmi := nmi
+WRAPS_nmi := testdev_read testdev_write iso_fault_handler_set trap_fix_up
+EDIT_nmi := s/^vmx_\(stay\|exit\):/&\n\t.byte 0xf1/;/^svm_stay:/,$${s/^\tISO_ENTER/&; .byte 0xf1/;s/^3:\tvmrun.*/&\n\t.byte 0xf1/}
+VARIANTS := inject fine coarse open spec probe nmi
 
 define variant_rules
 build/$(1)/%.o: tests/variant/%.c $(GENERATED)

@@ -14,13 +14,15 @@ sys.path[:0] = [os.path.join(HERE, "e2e"), os.path.join(HERE, "../scripts")]
 
 import errors  # noqa: E402
 import guests  # noqa: E402
+import isolation  # noqa: E402
 import linux  # noqa: E402
 import monitor  # noqa: E402
 import share  # noqa: E402
 import spec  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
-TESTS = linux.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
+TESTS = (linux.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
+         + isolation.TESTS)
 LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS
 
 

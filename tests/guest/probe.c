@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * ISO-3, ISO-4, ISO-5: what can the isolated code reach? On a core built for it (tests/variant/
+ * probe.h), as two VMs and more: see e2e/isolation.py. The command line says who this one is:
+ *
+ *   role=1  fills its memory with a pattern, as a secret, and has its CPU's tables checked
+ *   role=2  looks for everything that it should not find
+ *   role=3  has the isolated code do something wild, wild=N, and is killed for it
+ *   role=4  does exits of all kinds and says so all the time
+ */
+#include "lib/guest.h"
+#include "../variant/probe.h"
+
+const char guest_name[] = "probe";
+
+#define PORT_RANGES 0x20c0
+#define PORT_CHOICE 0x20c4
+#define PORT_LOW 0x20c8
+#define PORT_HIGH 0x20cc
+#define PORT_PAGES 0x20d0
+#define PORT_PAGE 0x20d4
+#define PORT_MAPPED 0x20d8
+#define PORT_WRONG 0x20dc
+#define PORT_FAULTS 0x20e0
+#define PORT_PATTERN 0x20e4
+#define PORT_MISTAKE 0x20e8
+#define PORT_CPUS 0x20ec
+#define PORT_WRONG_SUM 0x20f0
+#define HOST_CPUS 2
+
+#define MY_MEMORY 0x400000ull
+#define MY_END 0x1000000ull
+#define PAGE 4096ull
+#define SCAN_MAX 2048ull
+#define SEEN_MAX 2048u
+#define SOME_ADDRESS 0xffff888000100000ull /* in the direct map of RAM, which is not there */
+#define SOME_CODE 0xffffffff80000000ull /* the core's first function */
+#define NOT_CANONICAL 0x8000000000000000ull
+
+static const char *const kinds[PROBE_KINDS] = {
+	[PROBE_OTHER_RAM] = "another VM's memory",
+	[PROBE_OWN_RAM] = "its own VM's memory",
+	[PROBE_DATA] = "variables of the core",
+	[PROBE_ALLOCATOR] = "the page allocator's maps",
+	[PROBE_TABLES] = "the full page tables",
+	[PROBE_NESTED] = "nested page tables",
+	[PROBE_OTHER_CPU] = "other CPUs' stacks and structures",
+	[PROBE_OTHER_VM] = "another VM's hot pages",
+	[PROBE_TEXT] = "other code and constants",
+	[PROBE_DEVICES] = "devices",
+	[PROBE_DIRECT_MAP] = "all of RAM",
+	[PROBE_IMAGE] = "the core's image",
+	[PROBE_STACKS] = "stacks",
+	[PROBE_ISOLATED] = "the isolated tables' own",
+	[PROBE_LOWEST] = "the lowest 16 MiB",
+};
+
+static struct tally {
+	u64 pages, readable, off_list;
+} tally[PROBE_KINDS];
+static u64 faults_wanted;
+
+static void hypercall(u64 number, u64 *rbx, u64 *rcx, u64 *rdx)
+{
+	if (is_intel())
+		__asm__ volatile("vmcall"
+				 : "+a"(number), "+b"(*rbx), "+c"(*rcx), "+d"(*rdx)
+				 :
+				 : "memory");
+	else
+		__asm__ volatile("vmmcall"
+				 : "+a"(number), "+b"(*rbx), "+c"(*rcx), "+d"(*rdx)
+				 :
+				 : "memory");
+}
+
+/* How many of `count` pages from `start` on fault before the first that does not. */
+static u64 scan(u64 start, u64 count)
+{
+	u64 value = 0;
+
+	hypercall(PROBE_SCAN, &start, &count, &value);
+	faults_wanted += count;
+	return count;
+}
+
+static void probe_range(u32 kind, u64 start, u64 pages)
+{
+	struct tally *t = &tally[kind];
+	u64 at = 0;
+
+	t->pages += pages;
+	while (at < pages) {
+		u64 count = pages - at < SCAN_MAX ? pages - at : SCAN_MAX;
+		u64 done = scan(start + at * PAGE, count);
+
+		at += done;
+		if (done == count)
+			continue;
+		t->readable++;
+		out32(PORT_PAGE, (u32)at);
+		if (!in32(PORT_PAGE)) {
+			t->off_list++;
+			print("readable and not on the list: %llx, %s\n", start + at * PAGE,
+			      kinds[kind]);
+		}
+		at++;
+	}
+}
+
+/* The other VM has filled its memory: so what is looked for there is there. */
+static u64 secrets_count(u32 ranges, u32 wanted_kind, bool *are_mapped)
+{
+	u64 sum = 0;
+
+	for (u32 i = 0; i < ranges; i++) {
+		u32 kind, n;
+
+		out32(PORT_CHOICE, i);
+		kind = in32(PORT_CHOICE);
+		if (kind >= PROBE_NAMED || kind == PROBE_DATA)
+			continue;
+		n = in32(PORT_PATTERN);
+		if (n == ~0u)
+			*are_mapped = false;
+		else if (kind == wanted_kind)
+			sum += n;
+	}
+	return sum;
+}
+
+static void probe_all(u32 ranges)
+{
+	for (u32 i = 0; i < ranges; i++) {
+		u32 kind;
+		u64 start;
+
+		out32(PORT_CHOICE, i);
+		kind = in32(PORT_CHOICE);
+		start = in32(PORT_LOW);
+		start |= (u64)in32(PORT_HIGH) << 32;
+		probe_range(kind, start, in32(PORT_PAGES));
+	}
+}
+
+static void report(void)
+{
+	u64 readable = 0, off_list = 0, pages = 0;
+
+	for (u32 kind = 0; kind < PROBE_KINDS; kind++) {
+		const struct tally *t = &tally[kind];
+
+		check(t->pages && !t->off_list, "%s: %llu pages, %llu readable, %llu off the list",
+		      kinds[kind], t->pages, t->readable, t->off_list);
+		if (kind != PROBE_DATA && kind < PROBE_NAMED)
+			check(!t->readable, "%s: none is readable", kinds[kind]);
+		off_list += t->off_list;
+		pages += t->pages;
+		if (kind >= PROBE_NAMED)
+			readable += t->readable;
+	}
+	check(readable == in32(PORT_MAPPED), "%llu pages readable in all, %u mapped", readable,
+	      in32(PORT_MAPPED));
+	print("BENCH iso_pages_tried %llu\nBENCH iso_pages_mapped %llu\n", pages, readable);
+	print("BENCH iso_pages_readable_off_list %llu\n", off_list);
+}
+
+/* One page too many: the scan, and the core's own check, must notice. */
+static void mistake_try(u32 ranges)
+{
+	u64 before = tally[PROBE_ISOLATED].off_list;
+
+	out32(PORT_MISTAKE, 1);
+	check(in32(PORT_WRONG) == 1, "a page of another VM in the window is noticed by iso_check");
+	for (u32 i = 0; i < ranges; i++) {
+		u64 start;
+
+		out32(PORT_CHOICE, i);
+		if (in32(PORT_CHOICE) != PROBE_ISOLATED)
+			continue;
+		start = in32(PORT_LOW);
+		probe_range(PROBE_ISOLATED, start | (u64)in32(PORT_HIGH) << 32, in32(PORT_PAGES));
+	}
+	check(tally[PROBE_ISOLATED].off_list == before + 1, "and is found by reading");
+	out32(PORT_MISTAKE, 0);
+	check(in32(PORT_WRONG) == 0, "and is gone again");
+}
+
+static void seek(void)
+{
+	u64 wanted = (MY_END - MY_MEMORY) / PAGE;
+	u32 ranges = 0, before;
+	bool are_mapped = true;
+
+	for (u64 n = 0; n < wanted; n = secrets_count(ranges, PROBE_OTHER_RAM, &are_mapped))
+		ranges = in32(PORT_RANGES);
+	check(are_mapped, "the full tables map all that is looked for");
+	check(secrets_count(ranges, PROBE_OWN_RAM, &are_mapped) >= wanted,
+	      "own memory is full of the pattern");
+	for (u32 n = 0; n < 100 || in32(PORT_CPUS) < HOST_CPUS; n++)
+		(void)in32(PORT_WRONG);
+	check(in32(PORT_WRONG_SUM) == 0, "iso_check on %u CPUs: nothing extra, nothing missing",
+	      in32(PORT_CPUS));
+	before = in32(PORT_FAULTS);
+	probe_all(ranges);
+	check(in32(PORT_FAULTS) - before == (u32)faults_wanted, "each of %llu tries has faulted",
+	      faults_wanted);
+	report();
+	check(in32(PORT_WRONG_SUM) == 0, "iso_check: still nothing extra, nothing missing");
+	mistake_try(ranges);
+}
+
+static void fill(void)
+{
+	for (u64 at = MY_MEMORY; at < MY_END; at += PAGE)
+		*(volatile u64 *)at = PROBE_PATTERN;
+}
+
+/* Never comes back. */
+static void go_wild(u64 what, u64 isolated_code)
+{
+	u64 address = what == WILD_JUMP	      ? SOME_CODE
+		      : what == WILD_WRITE_CODE ? isolated_code
+		      : what == WILD_ADDRESS	? NOT_CANONICAL
+						: SOME_ADDRESS;
+	u64 nothing = 0;
+
+	hypercall(PROBE_WILD, &what, &address, &nothing);
+	check(false, "the wild access %llu came back", what);
+}
+
+/* A page that the isolated tables map for execution: somewhere in the image. */
+static u64 isolated_code_find(void)
+{
+	u64 at = SOME_CODE;
+
+	while (at < SOME_CODE + 0x1000000 && scan(at, SCAN_MAX) == SCAN_MAX)
+		at += SCAN_MAX * PAGE;
+	return at + scan(at, SCAN_MAX) * PAGE;
+}
+
+/* Exits of the isolated code and of the full one, with the right answers, and the tables right. */
+static void live(void)
+{
+	struct cpuid first = cpuid(0, 0);
+	u64 nothing = 0, more = 0, number = 1;
+	u8 mask = in8(0x21); /* of the PIC: the slow way */
+
+	for (u32 round = 0;; round++) {
+		struct cpuid again = cpuid(0, 0);
+
+		hypercall(number, &nothing, &more, &nothing);
+		if (again.a != first.a || again.b != first.b || in8(0x21) != mask ||
+		    in32(PORT_WRONG))
+			check(false, "round %u is wrong", round);
+		if (round % 64 == 0)
+			print("alive %u wrong %u mapped %u\n", round, in32(PORT_WRONG),
+			      in32(PORT_MAPPED));
+	}
+}
+
+void guest_main(void)
+{
+	u64 role = argument("role", 2);
+
+	if (role != 4)
+		fill();
+	if (role == 1) {
+		print("the secret is in place\n");
+		for (;;) {
+			(void)in32(PORT_WRONG);
+			wait_ticks(1000000);
+		}
+	}
+	if (role == 3)
+		go_wild(argument("wild", 0), isolated_code_find());
+	if (role == 4)
+		live();
+	seek();
+}

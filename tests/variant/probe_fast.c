@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The part of the probe that runs on the isolated tables; see probe.h. */
+#include "arch/x86/insn.h"
+#include "core/hypercall.h"
+#include "core/vcpu.h"
+#include "tests/variant/probe.h"
+
+enum next __real_hypercall_fast(struct vcpu_hot *hot);
+enum next __wrap_hypercall_fast(struct vcpu_hot *hot);
+
+/* Is there something to read? An instruction of the exception table: iso_trap() goes on behind it. */
+ISO_TEXT NOINLINE static bool read_try(u64 address, u64 *value)
+{
+	u32 fault;
+	u64 word = 0;
+
+	__asm__ volatile(SAFE("movq (%[address]), %[word]")
+			 : [fault] "=&r"(fault), [word] "+r"(word)
+			 : [address] "r"(address)
+			 : "memory", "cc");
+	*value = word;
+	return !fault;
+}
+
+ISO_TEXT NOINLINE static void scan(u64 *gprs)
+{
+	u64 value = 0, i;
+
+	for (i = 0; i < gprs[GPR_RCX]; i++)
+		if (read_try(gprs[GPR_RBX] + i * PAGE_SIZE, &value))
+			break;
+	gprs[GPR_RCX] = i;
+	gprs[GPR_RDX] = value;
+}
+
+/* None of these is expected by anybody. */
+ISO_TEXT NOINLINE static void wild(u64 what, u64 address)
+{
+	if (what == WILD_READ || what == WILD_ADDRESS)
+		(void)*(volatile u64 *)address;
+	else if (what == WILD_WRITE || what == WILD_WRITE_CODE)
+		*(volatile u64 *)address = 0;
+	else if (what == WILD_JUMP)
+		__asm__ volatile("jmp *%0" : : "r"(address));
+	else
+		__asm__ volatile("ud2");
+}
+
+ISO_TEXT enum next __wrap_hypercall_fast(struct vcpu_hot *hot)
+{
+	u64 *gprs = hot->gprs;
+
+	if (gprs[GPR_RAX] == PROBE_SCAN)
+		scan(gprs);
+	else if (gprs[GPR_RAX] == PROBE_WILD)
+		wild(gprs[GPR_RBX], gprs[GPR_RCX]);
+	return __real_hypercall_fast(hot);
+}
