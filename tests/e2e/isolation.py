@@ -108,6 +108,26 @@ def isolated_text(core):
     return instructions, start
 
 
+PADDING = re.compile(r"(cs |data16 )*(nop|xchg +%ax,%ax|int1$)")
+DOOR = re.compile(r"mov +%rcx,%cr3$")
+ENTRY_CODE = ("vmx_stay", "vmx_exit", "svm_stay")
+
+
+def is_beyond(function, address, code):
+    """May the NMIs leave out this instruction of the entry code? On VMX that behind a VMLAUNCH that
+    fails, too. On SVM what runs with GIF = 1 outside the doors, and the way back from STGI."""
+    def places(pattern):
+        return [a for a in sorted(code) if re.match(pattern, code[a])]
+
+    if function == "vmx_stay":
+        return address > places("vmlaunch")[0]
+    if function != "svm_stay":
+        return False
+    doors, opened = places(DOOR), places("stgi")[0]
+    back = [a for a in sorted(code) if a > opened][:6]
+    return address <= doors[0] or address > doors[-1] or address in back
+
+
 def nmi(emulator):
     """ISO-8, ISO-9: an NMI at every instruction of the ways in and out."""
     label = f"isolation-nmi-{emulator}"
@@ -123,16 +143,16 @@ def nmi(emulator):
     if not hit <= set(instructions):
         raise Failure("positions inside of instructions: "
                       + " ".join(f"{a:x}" for a in sorted(hit - set(instructions))[:9]))
-    stay = "vmx_stay" if emulator == "vmx" else "svm_stay"
-    reached = {instructions[address][0] for address in hit}
-    print(f"   {label}: {len(hit)} positions, {taken} NMIs, 0 failed; by function:", flush=True)
-    for name in sorted(reached):
-        all_of = [a for a in instructions if instructions[a][0] == name]
-        left = [a for a in all_of if a not in hit]
-        print(f"   {label}: {name} {len(all_of) - len(left)} of {len(all_of)}", flush=True)
-        if name in (stay, "vmx_exit", f"{stay[:3]}_exit_fast"):
-            for address in left:
-                print(f"      not: {address:x} {instructions[address][1]}", flush=True)
+    instructions = {a: i for a, i in instructions.items() if not PADDING.match(i[1])}
+    hit &= set(instructions)
+    print(f"   {label}: {len(hit)} positions, {taken} NMIs, none wrong; by function:", flush=True)
+    for name in sorted({instructions[address][0] for address in hit}):
+        code = {a: text for a, (function, text) in instructions.items() if function == name}
+        left = sorted(set(code) - hit)
+        print(f"   {label}: {name} {len(code) - len(left)} of {len(code)}", flush=True)
+        missed = [a for a in left if not is_beyond(name, a, code)]
+        if name in ENTRY_CODE and missed:
+            raise Failure("; ".join(f"no NMI at {a:x} {code[a]}" for a in missed))
     print(f"BENCH iso_nmi_positions_{emulator} {len(hit)}", flush=True)
 
 

@@ -158,6 +158,7 @@ void guest_main(void)
 {
 	u32 before = 0, n;
 
+	out32(PORT_ARM, 0);
 	pic_mask_all();
 	x2apic_enable();
 	wrmsr(0x80f, 0x1ff);
@@ -183,4 +184,11 @@ void guest_main(void)
 	check(in32(PORT_TAKEN) > 100, "%u NMIs taken", in32(PORT_TAKEN));
 	check(in32(PORT_LOST) == 0 || is_intel(), "%u NMIs lost", in32(PORT_LOST));
 	positions_print(in32(PORT_WORDS));
+	if (!is_intel())
+		return;
+	n = in32(PORT_FAILURES);
+	out32(PORT_ARM, 2);
+	round();
+	out32(PORT_ARM, 0);
+	check(in32(PORT_FAILURES) > n + 100, "a handler that spoils a register is noticed");
 }

@@ -13,7 +13,8 @@
  * SVM: GIF is 0, so the NMI that the #DB's handler sends has to wait, and must be taken behind STGI
  * and nowhere else.
  *
- *   0x20c0  write: 1 begins, 0 ends; read: positions tried
+ *   0x20c0  write: 1 begins, 0 ends, 2 begins once more with a handler (VMX) that spoils a register,
+ *           which must be noticed; read: positions tried
  *   0x20c4  read: failures;  0x20d0, 0x20d4: where the first was, low and high
  *   0x20c8  write: choose a word of the map of positions, a bit per byte of isolated text; read: it
  *   0x20cc  read: how many words
@@ -82,7 +83,8 @@ __asm__(".pushsection .iso.text, \"ax\"\n"
 	".popsection\n");
 
 static enum { EXPECT_STEP, EXPECT_NMI, EXPECT_AGAIN } phase;
-static bool is_armed, has_launched;
+static bool is_armed = true; /* for the first entry, by VMLAUNCH */
+static bool has_launched, is_spoiler;
 static struct step at; /* the position being tried */
 static bool is_next_known; /* CR3 and GS of the next step are those of this one */
 static u8 tries[TEXT_MAX];
@@ -149,7 +151,8 @@ static bool steps_on(u64 rip)
 		has_launched = true;
 		return false;
 	}
-	return !is_insn(rip, 0x0f, 0x01, 0xd8); /* VMRUN */
+	/* VMRUN; STGI, behind which the NMI is taken, and a #DB would come before it. */
+	return !is_insn(rip, 0x0f, 0x01, 0xd8) && !is_insn(rip, 0x0f, 0x01, 0xdc);
 }
 
 static u64 with_tf(u64 rflags, bool is_on)
@@ -203,8 +206,11 @@ static void on_nmi_vmx(struct trap_frame *frame)
 	taken++;
 	if (memcmp(frame, &at.frame, sizeof(*frame)))
 		fail(frame->rip);
-	if (phase == EXPECT_NMI)
+	*frame = at.frame;
+	if (phase == EXPECT_NMI) {
+		frame->r11 ^= is_spoiler;
 		nmi_send();
+	}
 	phase = phase == EXPECT_NMI ? EXPECT_AGAIN : EXPECT_STEP;
 }
 
@@ -285,10 +291,14 @@ u32 __wrap_testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 
 void __wrap_testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 {
-	if (port == PORT_ARM)
+	if (port == PORT_ARM) {
 		is_armed = value;
-	else if (port == PORT_WORD)
+		is_spoiler = value == 2;
+		if (is_spoiler)
+			memset(tries, 0, sizeof(tries));
+	} else if (port == PORT_WORD) {
 		word = value % ARRAY_SIZE(map);
-	else
+	} else {
 		__real_testdev_write(vm, port, width_bytes, value);
+	}
 }
