@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The isolated page tables, with a core whose isolated code can be told to do what it must not:
 tests/variant/probe.h and tests/guest/probe.c."""
+import collections
+import os
 import re
 import subprocess
 
+import emulator
 from guests import guest_check
-from session import Failure, bochs, image_make, qemu
+from session import Failure, Session, bochs, image_make, qemu
 
 HEAD = """\
 [lamina]
@@ -52,11 +55,11 @@ def image(label, vms):
                       {"probe.elf": "build/guests/probe.elf"}, loader="build/probe/BOOTX64.EFI")
 
 
-def canary(emulator):
+def canary(vendor):
     """ISO-3, ISO-4: the isolated code tries to read every page that there is."""
-    label = f"isolation-canary-{emulator}"
+    label = f"isolation-canary-{vendor}"
     disk = image(label, [("seeker", "role=2", 0), ("secret", "role=1", 1)])
-    with EMULATORS[emulator](label, disk, cpus=2, memory_mib=MEMORY_MIB) as session:
+    with EMULATORS[vendor](label, disk, cpus=2, memory_mib=MEMORY_MIB) as session:
         closing = session.expect(r"GUEST probe: (\d+) passed, (\d+) failed",
                                  never=r"killed:|PANIC", patience=3)
         text = session.text
@@ -66,11 +69,11 @@ def canary(emulator):
         print(f"   {label}: {line}", flush=True)
 
 
-def wild(emulator):
+def wild(vendor):
     """ISO-5: a fault of the isolated code costs its VM, and nobody else."""
-    label = f"isolation-wild-{emulator}"
+    label = f"isolation-wild-{vendor}"
     vms = [("good", "role=4", 0)] + [(f"bad{i}", f"role=3 wild={i}", 0) for i in range(len(WILD))]
-    with EMULATORS[emulator](label, image(label, vms), cpus=1,
+    with EMULATORS[vendor](label, image(label, vms), cpus=1,
                              memory_mib=MEMORY_MIB) as session:
         for i, (what, report) in enumerate(WILD):
             session.position = 0
@@ -128,12 +131,12 @@ def is_beyond(function, address, code):
     return address <= doors[0] or address > doors[-1] or address in back
 
 
-def nmi(emulator):
+def nmi(vendor):
     """ISO-8, ISO-9: an NMI at every instruction of the ways in and out."""
-    label = f"isolation-nmi-{emulator}"
+    label = f"isolation-nmi-{vendor}"
     disk = image_make(f"build/e2e/{label}.img", NMI_CONFIG,
                       {"nmi.elf": "build/guests/nmi.elf"}, loader="build/nmi/BOOTX64.EFI")
-    with EMULATORS[emulator](label, disk, cpus=1, memory_mib=MEMORY_MIB) as session:
+    with EMULATORS[vendor](label, disk, cpus=1, memory_mib=MEMORY_MIB) as session:
         guest_check(session, "nmi", {"patience": 4})
         words = re.findall(r"^NMI-AT (\w+) (\w+)$", session.text, re.M)
         taken = re.search(r"(\d+) NMIs taken", session.text).group(1)
@@ -153,15 +156,130 @@ def nmi(emulator):
         missed = [a for a in left if not is_beyond(name, a, code)]
         if name in ENTRY_CODE and missed:
             raise Failure("; ".join(f"no NMI at {a:x} {code[a]}" for a in missed))
-    print(f"BENCH iso_nmi_positions_{emulator} {len(hit)}", flush=True)
+    print(f"BENCH iso_nmi_positions_{vendor} {len(hit)}", flush=True)
 
 
-def test(function, emulator):
+class BochsDebugger(emulator.Bochs):
+    """Bochs under its own debugger, which reads its commands from `script`; the guest stops it by
+    XCHG BX, BX. What it says is in emulator.log."""
+
+    def __init__(self, disk, directory, script, features="", **options):
+        self.script = script
+        super().__init__(disk, directory, features=features + "\nmagic_break: enabled=1",
+                         **options)
+
+    def spawn(self, command):
+        path = os.path.join(self.directory, "script")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(self.script)
+        with open(path, "rb") as commands, \
+                open(os.path.join(self.directory, "emulator.log"), "wb") as output:
+            self.process = subprocess.Popen(
+                command + ["-debugger"], stdin=commands, stdout=output,
+                stderr=subprocess.STDOUT, start_new_session=True)
+
+
+TRACED_INSTRUCTIONS = 200000
+TRACE_CPUS = {"vmx": {}, "svm": {"model": "ryzen", "features": ', add_features="x2apic"'}}
+
+# An instruction, and a memory access of the last one. Those without a linear address are the
+# processor's own to its structures (VMCS, tables).
+TRACE = re.compile(r"^\(0\)\.\[\d+\] \[0x(\w+)\] \w+:(\w+) \([^)]*\): ([^;]*)|"
+                   r"^\[CPU0 \w+\]: LIN 0x(\w+) PHY 0x(\w+)")
+
+
+class Walk:
+    """Follows a trace. Between the doors, and between an exit and the next entry, each instruction
+    and each access must be to a page of `listed`, {linear page: physical page}."""
+
+    def __init__(self, core, listed):
+        self.listed = listed
+        self.code, _ = isolated_text(core)
+        # Where guests come out: HOST_RIP, or behind VMRUN.
+        entries = [a for a in sorted(self.code) if self.code[a][1].startswith("vmrun")]
+        self.exits = [min(a for a in self.code if self.code[a][0] == "vmx_exit"),
+                      min(a for a in self.code if a > entries[0])]
+        self.is_isolated = False
+        self.has_exit = False # it began with an exit
+        self.stayed = self.left = self.accesses = 0
+        self.handlers, self.data, self.wrong = set(), collections.Counter(), []
+
+    def page_check(self, linear, physical, what):
+        self.accesses += 1
+        if self.listed.get(linear >> 12) != physical >> 12:
+            self.wrong.append(f"{what}: {linear:x}, physical {physical:x}")
+
+    def insn(self, physical, rip, text):
+        if rip in self.exits:
+            self.is_isolated = self.has_exit = True
+        if not self.is_isolated:
+            # The door in takes effect behind the instruction.
+            self.is_isolated = text.startswith("mov cr3") and rip in self.code
+            self.has_exit = False
+            return
+        self.page_check(rip, physical, "code")
+        self.handlers.add(self.code.get(rip, ("other code",))[0])
+        if text.startswith("mov cr3"):
+            self.left += self.has_exit
+            self.is_isolated = False
+        elif text.startswith(("vmresume", "vmlaunch", "vmrun")):
+            self.stayed += self.has_exit
+            self.is_isolated = False
+
+    def follow(self, lines):
+        rip = 0
+        for line in lines:
+            match = TRACE.match(line)
+            if not match:
+                continue
+            physical, address, text, linear, at = match.groups()
+            if address:
+                rip = int(address, 16)
+                self.insn(int(physical, 16), rip, text)
+            elif self.is_isolated:
+                self.page_check(int(linear, 16), int(at, 16), f"at {rip:x}")
+                self.data[int(linear, 16) >> 12] += 1
+        return self
+
+
+def trace(vendor):
+    """ISO-3: each memory access that the exits of one kind after the other make on the isolated
+    tables, by Bochs' own record of them."""
+    label = f"isolation-trace-{vendor}"
+    script = f"c\ntrace-mem on\ntrace on\ns {TRACED_INSTRUCTIONS}\nq\n"
+    machine = BochsDebugger(image(label, [("probe", "role=5", 0)]), f"build/e2e/{label}", script,
+                            cpus=1, memory_mib=MEMORY_MIB, **TRACE_CPUS[vendor])
+    with Session(machine) as session:
+        session.expect("LISTED ends", never=r"killed:|PANIC|FAIL", patience=3)
+        session.ended()
+        listed = {int(linear, 16) >> 12: int(frame, 16) for linear, frame
+                  in re.findall(r"^\.*LISTED (\w+) (\w+)$", session.text, re.M)}
+    with open(f"build/e2e/{label}/emulator.log", encoding="ascii", errors="replace") as log:
+        lines = log.readlines()
+    core = "build/probe/core.elf"
+    walk = Walk(core, listed).follow(lines)
+    if walk.wrong:
+        raise Failure(f"{len(walk.wrong)} accesses off the list: " + "; ".join(walk.wrong[:5]))
+    if walk.stayed < 300 or walk.accesses < 10000:
+        raise Failure(f"only {walk.stayed} exits, {walk.accesses} accesses")
+    # With a list that lacks a page the same trace must not do.
+    page, uses = walk.data.most_common(1)[0]
+    del listed[page]
+    if len(Walk(core, listed).follow(lines).wrong) != uses:
+        raise Failure("the check does not notice a page that is not on the list")
+    print(f"   {label}: {walk.stayed} exits handled on the isolated tables, {walk.left} that left "
+          f"them; handlers: {' '.join(sorted(walk.handlers))}", flush=True)
+    print(f"BENCH iso_trace_accesses_{vendor} {walk.accesses}\n"
+          f"BENCH iso_trace_violations_{vendor} {len(walk.wrong)}", flush=True)
+
+
+def test(function, vendor):
     def run():
-        function(emulator)
-    run.__name__ = f"isolation_{function.__name__}_{emulator}"
+        function(vendor)
+    run.__name__ = f"isolation_{function.__name__}_{vendor}"
     return run
 
 
-TESTS = [test(function, emulator) for function in (canary, wild, nmi) for emulator in ("vmx", "svm")]
+TESTS = [test(function, vendor) for function in (canary, wild, nmi, trace)
+         for vendor in ("vmx", "svm")]
 TESTS += [test(canary, "svm_xapic")]

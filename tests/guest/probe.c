@@ -7,6 +7,7 @@
  *   role=2  looks for everything that it should not find
  *   role=3  has the isolated code do something wild, wild=N, and is killed for it
  *   role=4  does exits of all kinds and says so all the time
+ *   role=5  says which pages there are, and does exits that need no other, in front of a debugger
  */
 #include "lib/guest.h"
 #include "../variant/probe.h"
@@ -26,7 +27,10 @@ const char guest_name[] = "probe";
 #define PORT_MISTAKE 0x20e8
 #define PORT_CPUS 0x20ec
 #define PORT_WRONG_SUM 0x20f0
+#define PORT_PFN 0x20f4
 #define HOST_CPUS 2
+#define VECTOR 0x60
+#define TIMER_VECTOR 0x61
 
 #define MY_MEMORY 0x400000ull
 #define MY_END 0x1000000ull
@@ -59,6 +63,7 @@ static struct tally {
 	u64 pages, readable, off_list;
 } tally[PROBE_KINDS];
 static u64 faults_wanted;
+static bool is_telling; /* which pages are readable */
 
 static void hypercall(u64 number, u64 *rbx, u64 *rcx, u64 *rdx)
 {
@@ -99,6 +104,8 @@ static void probe_range(u32 kind, u64 start, u64 pages)
 			continue;
 		t->readable++;
 		out32(PORT_PAGE, (u32)at);
+		if (is_telling)
+			print("LISTED %llx %x\n", start + at * PAGE, in32(PORT_PFN));
 		if (!in32(PORT_PAGE)) {
 			t->off_list++;
 			print("readable and not on the list: %llx, %s\n", start + at * PAGE,
@@ -259,6 +266,71 @@ static void live(void)
 	}
 }
 
+static void on_irq(struct frame *f)
+{
+	(void)f;
+	apic_eoi();
+}
+
+/* Each kind of exit that is handled on the isolated tables. */
+static void exits(void)
+{
+	u64 nothing = 0, more = 0;
+
+	for (u32 leaf = 0; leaf < 3; leaf++)
+		(void)cpuid(leaf, 0);
+	hypercall(1, &nothing, &more, &nothing);
+	(void)rdmsr(0x802);
+	wrmsr(0x808, 0);
+	(void)in8(0x3fd);
+	if (is_telling) /* one: what prints it needs long */
+		out8(0x3f8, '\n');
+	is_telling = false;
+	__asm__ volatile("wbinvd" : : : "memory");
+	wrmsr(0x83f, VECTOR);
+	sti_nop_cli();
+	apic_icr(apic_id(), 0x4000 | VECTOR);
+	sti_nop_cli();
+	wrmsr(0x83f, VECTOR);
+	sti_hlt_cli();
+	write_cr8(0xf);
+	write_cr8(0);
+	sti();
+	wrmsr(0x6e0, rdtsc() + 500);
+	for (u32 i = 0; i < 50; i++)
+		(void)cpuid(0, 0);
+	cli();
+}
+
+static void show(void)
+{
+	u32 ranges = in32(PORT_RANGES);
+
+	pic_mask_all();
+	x2apic_enable();
+	wrmsr(0x80f, 0x1ff);
+	handler_set(VECTOR, on_irq);
+	handler_set(TIMER_VECTOR, on_irq);
+	apic_write(0x320, 0x40000 | TIMER_VECTOR);
+	exits();
+	is_telling = true;
+	for (u32 i = 0; i < ranges; i++) {
+		u64 start;
+
+		out32(PORT_CHOICE, i);
+		if (in32(PORT_CHOICE) < PROBE_NAMED)
+			continue;
+		start = in32(PORT_LOW);
+		probe_range(in32(PORT_CHOICE), start | (u64)in32(PORT_HIGH) << 32,
+			    in32(PORT_PAGES));
+	}
+	print("LISTED ends\n");
+	wait_ticks(3000000); /* until that has been printed */
+	__asm__ volatile("xchgw %bx, %bx"); /* Bochs' debugger stops here */
+	for (u32 i = 0; i < 20; i++)
+		exits();
+}
+
 void guest_main(void)
 {
 	u64 role = argument("role", 2);
@@ -276,5 +348,8 @@ void guest_main(void)
 		go_wild(argument("wild", 0), isolated_code_find());
 	if (role == 4)
 		live();
-	seek();
+	if (role == 5)
+		show();
+	else
+		seek();
 }

@@ -23,6 +23,7 @@
 #define PORT_MISTAKE 0x20e8
 #define PORT_CPUS 0x20ec
 #define PORT_WRONG_SUM 0x20f0
+#define PORT_PFN 0x20f4
 
 #define CHECKS_ENOUGH 10u
 #define RANGES_MAX 4096u
@@ -281,6 +282,7 @@ static u32 wrong_sum(void)
 u32 __wrap_testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 {
 	const struct range *r = &ranges[choice];
+	u64 at;
 
 	switch (port) {
 	case PORT_RANGES:
@@ -295,6 +297,9 @@ u32 __wrap_testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 		return (u32)r->pages;
 	case PORT_PAGE:
 		return is_allowed(page);
+	case PORT_PFN:
+		at = page == ISO_SELF ? (u64)this_cpu() : page;
+		return (u32)(pt_host_lookup((const void *)at).pa.v >> PAGE_SHIFT);
 	case PORT_MAPPED:
 		return iso_cpu_check().mapped;
 	case PORT_WRONG:

@@ -13,6 +13,7 @@
  *   0x20c4  write: choose one; read: its kind (enum probe_kind)
  *   0x20c8, 0x20cc, 0x20d0  its address, low and high, and how many pages it has
  *   0x20d4  write: a page of it, by number; read: 1 if the isolated tables may map that page
+ *   0x20f4  read: its physical address, in pages
  *   0x20d8  read: pages that this CPU's isolated tables map, by iso_cpu_check()
  *   0x20dc  read: extra and missing ones of them, together
  *   0x20ec, 0x20f0  read: CPUs on which 0x20dc was read 10 times or more, and what it found in all
