@@ -24,6 +24,7 @@ static bool fault_end(struct trap_frame *frame)
 	vm_kill(v->vm, NULL, "%s at 0x%llx on the isolated tables, address 0x%llx",
 		trap_name(frame->vector), (unsigned long long)frame->rip,
 		(unsigned long long)read_cr2());
+	iso_window_drop();
 	frame->rip = (u64)hv_stay_abort();
 	frame->rsp = v->hot->host_rsp;
 	return true;

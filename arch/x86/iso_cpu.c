@@ -142,6 +142,12 @@ enum err iso_show(enum iso_part part, const void *owner, void *const *pages, u32
 	return err;
 }
 
+void iso_window_drop(void)
+{
+	this_cpu()->iso_window[0] = 0;
+	flush(iso_root_cr3(), this_cpu()->full_cr3);
+}
+
 struct iso_report iso_cpu_check(u32 index)
 {
 	const struct iso *iso = isos[index];

@@ -25,6 +25,9 @@ u64 iso_root_cr3(void);
 enum err iso_show(enum iso_part part, const void *owner, void *const *pages,
 		  u32 count) __must_check;
 
+/* Close the window that a fault has left open. */
+void iso_window_drop(void);
+
 /* Compare the live tables of CPU `index` with their list. Any CPU. */
 struct iso_report iso_cpu_check(u32 index);
 

@@ -24,6 +24,7 @@
 #define PORT_CPUS 0x20ec
 #define PORT_WRONG_SUM 0x20f0
 #define PORT_PFN 0x20f4
+#define PORT_VIEW 0x20f8
 
 #define CHECKS_ENOUGH 10u
 #define RANGES_MAX 4096u
@@ -43,6 +44,7 @@ static u64 maps_end; /* where the page allocator's maps end, in physical memory 
 static struct {
 	u32 checks, wrong;
 } cpus[CPUS_MAX]; /* [o] by CPU */
+static bool is_window_open; /* while the guest has it scanned */
 static u64 mistake; /* the entry of the isolated tables that is wrong on purpose */
 
 enum err __real_page_init(const struct mem_range *mem, u32 nr);
@@ -208,6 +210,7 @@ static bool is_of_cpu(u64 at, const struct percpu *cpu)
 {
 	u64 trace = ALIGN_DOWN((u64)cpu->trace_at, TRACE_BYTES);
 	bool is_there = is_in(at, (u64)cpu, (u64)(cpu + 1)) || at == ISO_SELF ||
+			(is_window_open && at == ISO_WINDOW) ||
 			is_in(at, cpu->stack_top - STACK_BYTES, cpu->stack_top) ||
 			is_page(at, cpu->iso_window) || is_page(at, apic_page()) ||
 			is_in(at, trace, trace + TRACE_BYTES);
@@ -254,7 +257,7 @@ static void mistake_make(const struct vm *own, u32 value)
 
 static u32 check(void)
 {
-	struct iso_report report = iso_cpu_check();
+	struct iso_report report = iso_cpu_check(cpu_index());
 
 	cpus[cpu_index()].checks++;
 	cpus[cpu_index()].wrong += report.extra + report.missing;
@@ -301,7 +304,7 @@ u32 __wrap_testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 		at = page == ISO_SELF ? (u64)this_cpu() : page;
 		return (u32)(pt_host_lookup((const void *)at).pa.v >> PAGE_SHIFT);
 	case PORT_MAPPED:
-		return iso_cpu_check().mapped;
+		return iso_cpu_check(cpu_index()).mapped;
 	case PORT_WRONG:
 		return check();
 	case PORT_CPUS:
@@ -323,6 +326,8 @@ void __wrap_testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 val
 		choice = MIN(value, RANGES_MAX - 1);
 	else if (port == PORT_PAGE)
 		page = ranges[choice].start + (u64)value * PAGE_SIZE;
+	else if (port == PORT_VIEW)
+		is_window_open = value;
 	else if (port == PORT_MISTAKE)
 		mistake_make(vm, value);
 	else

@@ -4,7 +4,8 @@
  * By hypercalls, which are handled on the isolated tables, with the number in RAX:
  *
  *   PROBE_SCAN  try to read one word in each of RCX pages from RBX on; stops at the first that can
- *               be read: RCX says how many could not, RDX has the word
+ *               be read: RCX says how many could not, RDX has the word. RSI 1: with the window
+ *               open, as a page fault's handler opens it (V1)
  *   PROBE_WILD  RBX: what (enum wild), RCX: an address for it; nothing expects the fault
  *
  * Where to look is asked by ports, which are served on the full tables:
@@ -20,6 +21,7 @@
  *   0x20e0  read: faults on this CPU's isolated tables so far
  *   0x20e4  read: pages of the range whose first word is the pattern; ~0: not all are mapped on
  *           the full tables
+ *   0x20f8  write: 1 if the window is open while the guest looks
  *   0x20e8  write: 1 maps a page of another VM on the isolated tables, 0 takes it away again: a
  *           mistake that must be found
  */
@@ -58,6 +60,7 @@ enum wild {
 	WILD_JUMP, /* to code that is not mapped */
 	WILD_ADDRESS, /* one that is not canonical: #GP */
 	WILD_OPCODE,
+	WILD_WINDOW, /* a read while the window is open */
 	WILD_KINDS
 };
 
