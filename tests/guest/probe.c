@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Not in guests.toml: ISO-3, ISO-4, ISO-5: what can the isolated code reach? On a core built for it (tests/variant/
- * probe.h), as two VMs and more: see e2e/isolation.py. The command line says who this one is:
+ * ISO-3, ISO-4, ISO-5: what can the isolated code reach? On a core built for it (tests/variant/
+ * probe.h), as one VM or several: not in guests.toml, see e2e/isolation.py. The command line says
+ * who this one is:
  *
  *   role=1  fills its memory with a pattern, as a secret, and has its CPU's tables checked
  *   role=2  looks for everything that it should not find

@@ -2,9 +2,9 @@
 /*
  * ISO-8, ISO-9: a core that gets an NMI at every instruction of the way into a guest and out of it.
  * The entry code has an INT1 at its beginning (on SVM behind the door), behind the way out, and
- * behind the CLGI that ends the taking of interrupts. Its #DB sets TF, so that each instruction from
- * there on ends with another #DB, up to the next entry or the end of the isolated text. For one vCPU
- * on a machine of one CPU. Nothing else is changed.
+ * behind the CLGI that ends the taking of interrupts. Its #DB sets TF, so that each instruction
+ * from there on ends with another #DB, up to the next entry or the end of the isolated text. For one
+ * vCPU on a machine of one CPU. Nothing else is changed.
  *
  * VMX: #DB has a stack of its own and this stub. It sends itself an NMI, whose handler, while NMIs
  * are blocked, sends a second one and returns straight to the instruction of the #DB: so the second
@@ -14,8 +14,8 @@
  * SVM: GIF is 0, so the NMI that the #DB's handler sends has to wait, and must be taken behind STGI
  * and nowhere else.
  *
- *   0x20c0  write: 1 begins, 0 ends, 2 begins once more with a handler (VMX) that spoils a register,
- *           which must be noticed; read: positions tried
+ *   0x20c0  write: 1 begins, 0 ends, 2 begins once more with a handler (VMX) that spoils a
+ *           register, which must be noticed; read: positions tried
  *   0x20c4  read: failures;  0x20d0, 0x20d4: where the first was, low and high
  *   0x20c8  write: choose a word of the map of positions, a bit per byte of isolated text; read: it
  *   0x20cc  read: how many words
@@ -161,7 +161,7 @@ static u64 with_tf(u64 rflags, bool is_on)
 	return is_on ? rflags | RFLAGS_TF : rflags & ~RFLAGS_TF;
 }
 
-/* CR3 and GS must be what they were a step before, if that was not an instruction that sets them. */
+/* CR3 and GS must be what they were a step before, unless that instruction sets them. */
 static void state_check(const struct step *step)
 {
 	u64 cr3 = this_cpu()->iso_cr3 & ~CR3_NO_FLUSH;

@@ -10,7 +10,7 @@
 enum next __real_hypercall_fast(struct vcpu_hot *hot);
 enum next __wrap_hypercall_fast(struct vcpu_hot *hot);
 
-/* Is there something to read? An instruction of the exception table: iso_trap() goes on behind it. */
+/* Is there something to read? The exception table knows the load: iso_trap() goes on behind it. */
 ISO_TEXT NOINLINE static bool read_try(u64 address, u64 *value)
 {
 	u32 fault;
