@@ -70,9 +70,8 @@ struct code64 {
  * probe         Is this vendor usable here? Says in the log which optional features are used or
  *               missing. Boot CPU, once. ERR_UNSUPPORTED, ERR_DISABLED (message already logged).
  * cpu_on        Turn virtualization on on this CPU. ERR_*.
- * cpu_off       Turn it off again, before power-off or reset.
  * npt_max_leaf  Highest level of nested leaves that pt_init() may use. After probe, any CPU.
- * has_timer     Does run() come out by itself at timer_deadline()? Else a host interrupt has to.
+ * has_timer     Does run() come out by itself at timer_deadline_except()? Else a host interrupt has to.
  * vm_init       Set up vm->vendor (MSR and I/O bitmaps, nested root format). ERR_NOMEM.
  * vm_free       Undo vm_init.
  * vcpu_init     Allocate and fill control structures for a vCPU. ERR_NOMEM.
@@ -110,7 +109,6 @@ struct code64 {
  *
  * apic_paths    Set of enum lapic_path that this CPU offers; bit LAPIC_SOFTWARE is always set.
  * apic_vm_init  Tables for vm->lapic_path; its vCPUs exist. ERR_NOMEM.
- * apic_vm_free  Undo apic_vm_init.
  * apic_update   From the next entry on the hardware has `view` of the APIC; what it keeps outside
  *               the register page (SVI, EOI-exit bitmap) is made anew from there.
  * apic_post     Make `vector` pending, without an exit if v is in the guest; wake it if it is
@@ -126,7 +124,6 @@ struct code64 {
 #define HV_OPS(X)                                                                                  \
 	X(enum err, probe, (void), ())                                                             \
 	X(enum err, cpu_on, (void), ())                                                            \
-	X(void, cpu_off, (void), ())                                                               \
 	X(unsigned, npt_max_leaf, (void), ())                                                      \
 	X(bool, has_timer, (void), ())                                                             \
 	X(enum err, vm_init, (struct vm * vm), (vm))                                               \
@@ -158,7 +155,6 @@ struct code64 {
 	X(const char *, exit_name, (u32 code), (code))                                             \
 	X(u32, apic_paths, (void), ())                                                             \
 	X(enum err, apic_vm_init, (struct vm * vm), (vm))                                          \
-	X(void, apic_vm_free, (struct vm * vm), (vm))                                              \
 	X(void, apic_update, (struct vcpu * v, enum lapic_view view), (v, view))                   \
 	X(void, apic_post, (struct vcpu * v, u8 vector), (v, vector))                              \
 	X(void, apic_notify, (struct vcpu * v), (v))                                               \

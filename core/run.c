@@ -76,7 +76,7 @@ static void vcpu_enter(struct vcpu *v)
 	if (next == NEXT_SLOW)
 		slow_exit(v);
 	else
-		this_cpu()->iso_left[EXIT_NONE]++;
+		isolation_left(v->hot, EXIT_NONE);
 }
 
 void vcpu_load(struct vcpu *v)

@@ -16,18 +16,6 @@
 #include "core/trace.h"
 #include "core/vm.h"
 
-static enum next slow_ud(struct vcpu *v)
-{
-	event_exception(v, EXC_UD);
-	return NEXT_AGAIN;
-}
-
-static enum next slow_gp(struct vcpu *v)
-{
-	event_exception_err(v, EXC_GP, 0);
-	return NEXT_AGAIN;
-}
-
 /*
  * An exception that was intercepted only so that its delivery cannot loop inside the processor.
  * For #DB `info` has what the processor would have put into DR6.
@@ -99,7 +87,7 @@ static enum next slow_hlt(struct vcpu *v)
 static enum next slow_cr_read(struct vcpu *v, const struct exit *x)
 {
 	if (x->cr != 8)
-		return slow_ud(v);
+		return event_ud(v);
 	if (x->gpr == GPR_RSP)
 		hv_reg_set(v, REG_RSP, lapic_cr8_get(v));
 	else
@@ -188,11 +176,11 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 	case EXIT_XSETBV:
 		return xcr_write(v);
 	case EXIT_RDPMC: /* no counters are offered */
-		return slow_gp(v);
+		return event_gp(v);
 	case EXIT_MONITOR:
 	case EXIT_MWAIT:
 	case EXIT_UNDEFINED:
-		return slow_ud(v);
+		return event_ud(v);
 	case EXIT_TRIPLE_FAULT:
 		return slow_triple_fault(v);
 	case EXIT_MC:

@@ -181,11 +181,6 @@ u64 timer_deadline_except(const struct timer *t)
 	return deadline_tsc;
 }
 
-u64 timer_deadline(void)
-{
-	return timer_deadline_except(NULL);
-}
-
 void timer_by_guest(bool is_guest)
 {
 	struct timer_queue *q = &queues[cpu_index()];

@@ -45,15 +45,13 @@ bool timer_is_due(void);
  */
 void timer_move(struct timer *t, u32 cpu);
 
-/* The first deadline of this CPU's queue; TIMER_NEVER if it is empty. */
 #define TIMER_NEVER (~0ull)
-u64 timer_deadline(void);
 
-/* The same without `t`, which is of this CPU's queue. */
+/* The first deadline of this CPU's queue but that of `t`, which may be NULL; or TIMER_NEVER. */
 u64 timer_deadline_except(const struct timer *t);
 
 /*
- * From now on the guest's own exit at timer_deadline() takes the place of this CPU's timer
+ * From now on the guest's own exit at the first deadline takes the place of this CPU's timer
  * interrupt (`is_guest`), or the interrupt is used again: before sleeping, and when no vCPU runs.
  */
 void timer_by_guest(bool is_guest);

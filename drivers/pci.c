@@ -41,15 +41,6 @@ u8 pci_read8(struct pci_addr addr, u8 reg)
 	return (u8)(pci_read32(addr, reg) >> (8 * (reg & 3)));
 }
 
-void pci_write32(struct pci_addr addr, u8 reg, u32 value)
-{
-	u64 flags = lock_acquire_irqsave(&lock);
-
-	address_set(addr, reg);
-	out32(DATA_PORT, value);
-	lock_release_irqrestore(&lock, flags);
-}
-
 /* A write of its own width: writing a neighbour back could clear status bits. */
 void pci_write16(struct pci_addr addr, u8 reg, u16 value)
 {

@@ -29,7 +29,6 @@ struct pci_addr {
 u32 pci_read32(struct pci_addr addr, u8 reg);
 u16 pci_read16(struct pci_addr addr, u8 reg);
 u8 pci_read8(struct pci_addr addr, u8 reg);
-void pci_write32(struct pci_addr addr, u8 reg, u32 value);
 void pci_write16(struct pci_addr addr, u8 reg, u16 value);
 
 /*

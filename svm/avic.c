@@ -119,21 +119,6 @@ enum err svm_apic_vm_init(struct vm *vm)
 	return vm->lapic_path == LAPIC_X2AVIC ? x2apic_msrpm_make(svm) : ERR_NONE;
 }
 
-void svm_apic_vm_free(struct vm *vm)
-{
-	struct svm_vm *svm = vm->vendor;
-
-	if (svm->physical_ids)
-		page_free(svm->physical_ids);
-	if (svm->logical_ids)
-		page_free(svm->logical_ids);
-	if (svm->x2apic_msrpm)
-		page_free_contig(svm->x2apic_msrpm, SVM_MSRPM_BYTES);
-	svm->physical_ids = NULL;
-	svm->logical_ids = NULL;
-	svm->x2apic_msrpm = NULL;
-}
-
 void svm_apic_fields_write(struct vcpu *v)
 {
 	const struct svm_vm *vm = v->vm->vendor;

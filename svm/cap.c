@@ -75,14 +75,6 @@ enum err svm_cpu_on(void)
 	return ERR_NONE;
 }
 
-void svm_cpu_off(void)
-{
-	wrmsr(MSR_AMD_VM_HSAVE_PA, 0);
-	wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~EFER_SVME);
-	page_free_contig(this_cpu()->vendor, HOST_AREA_BYTES);
-	this_cpu()->vendor = NULL;
-}
-
 /* SVM has no timer of its own. */
 bool svm_has_timer(void)
 {

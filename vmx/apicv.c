@@ -89,15 +89,6 @@ enum err vmx_apic_vm_init(struct vm *vm)
 	return ERR_NONE;
 }
 
-void vmx_apic_vm_free(struct vm *vm)
-{
-	struct vmx_vm *vmx = vm->vendor;
-
-	if (vmx->pid_table)
-		page_free(vmx->pid_table);
-	vmx->pid_table = NULL;
-}
-
 void vmx_apic_fields_write(struct vcpu *v)
 {
 	const struct vmx_vm *vmx = v->vm->vendor;

@@ -221,14 +221,6 @@ enum err vmx_cpu_on(void)
 	return e;
 }
 
-void vmx_cpu_off(void)
-{
-	vmxoff();
-	write_cr4(read_cr4() & ~CR4_VMXE);
-	page_free(this_cpu()->vendor);
-	this_cpu()->vendor = NULL;
-}
-
 unsigned vmx_npt_max_leaf(void)
 {
 	if (vmx_caps.ept_vpid & CAP_EPT_1G)

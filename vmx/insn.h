@@ -108,11 +108,6 @@ VMX_REGION_INSN(vmxon)
 VMX_REGION_INSN(vmclear)
 VMX_REGION_INSN(vmptrld)
 
-static inline void vmxoff(void)
-{
-	__asm__ volatile("vmxoff" : : : "cc", "memory");
-}
-
 /* Operand of INVEPT and INVVPID, whose failure is a bug of ours as that of vmwrite() is. */
 struct inv_operand {
 	u64 first; /* EPTP, or VPID */

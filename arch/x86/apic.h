@@ -84,8 +84,8 @@ void apic_eoi(void);
 void apic_icr_write(u32 apic_id, u32 low);
 
 /*
- * apic_timer_arm() for `cpu`, which is this one, unless its timer is armed for something earlier. On
- * the isolated tables too, and with any GS.
+ * apic_timer_arm() for `cpu`, which is this one, unless its timer is armed for something earlier.
+ * On the isolated tables too, and with any GS.
  */
 struct percpu;
 void apic_timer_hasten(struct percpu *cpu, u64 deadline_tsc);

@@ -13,7 +13,8 @@
 
 #define ISO_WINDOW_ENTRY (BIT(63) | MASK(6, 5) | MASK(1, 0)) /* NX, D, A, W, P */
 
-static inline __attribute__((always_inline)) void iso_window_set(const struct percpu *cpu, u64 entry)
+static inline __attribute__((always_inline)) void iso_window_set(const struct percpu *cpu,
+								 u64 entry)
 {
 	cpu->iso_window[0] = entry;
 	invlpg((const void *)ISO_WINDOW);

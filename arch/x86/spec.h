@@ -7,9 +7,9 @@
  * done they stay where they are, and the way costs not one instruction more.
  *
  * What guards the host stands at the door to the full tables, not at each exit: the isolated ones
- * show nothing that is secret, and on them no branch goes through a register and each RET belongs to
- * a CALL behind the exit, so nothing that the guest has taught the CPU leads anywhere. The order of
- * a site's pieces is that of spec.S. On the way in: the guest's SPEC_CTRL at the door, general
+ * show nothing that is secret, and on them no branch goes through a register and each RET belongs
+ * to a CALL behind the exit, so nothing that the guest has taught the CPU leads anywhere. The order
+ * of a site's pieces is that of spec.S. On the way in: the guest's SPEC_CTRL at the door, general
  * registers, VERW, entry. On the way out, registers saved and cleared: IBPB, RSB, the host's
  * SPEC_CTRL, BHB, LFENCE, the full tables, and then the first RET to before the exit.
  */

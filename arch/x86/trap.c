@@ -16,7 +16,6 @@ extern const struct ex_entry ex_table_start[];
 extern const struct ex_entry ex_table_end[];
 
 static void (*irq_handlers[256])(void); /* [a] */
-static void (*nmi_handler)(const struct trap_frame *frame); /* [a] */
 
 static const char *const names[32] = {
 	[EXC_DE] = "divide error",
@@ -72,19 +71,10 @@ void irq_dispatch(u8 vector)
 	apic_eoi();
 }
 
-void nmi_handler_set(void (*fn)(const struct trap_frame *frame))
-{
-	atomic_store_ptr(&nmi_handler, fn);
-}
-
 void nmi_handle(const struct trap_frame *frame)
 {
-	void (*fn)(const struct trap_frame *) = atomic_load_ptr(&nmi_handler);
-
 	this_cpu()->nmis++;
 	panic_nmi(frame);
-	if (fn)
-		fn(frame);
 }
 
 bool trap_fix_up(struct trap_frame *frame)

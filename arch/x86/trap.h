@@ -28,12 +28,6 @@ void irq_handler_set(u8 vector, void (*fn)(void));
  */
 void irq_dispatch(u8 vector);
 
-/*
- * Call `fn` on every NMI that is not a stop request. It runs on the NMI stack, the interrupted code
- * may be anywhere; it takes no lock and does not fault. `frame` as for nmi_handle().
- */
-void nmi_handler_set(void (*fn)(const struct trap_frame *frame));
-
 /* Handle an NMI of this CPU; `frame` is where it was, NULL after an exit of a guest for NMI. */
 void nmi_handle(const struct trap_frame *frame);
 

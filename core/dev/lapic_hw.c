@@ -47,14 +47,6 @@ enum err lapic_hw_create(struct vm *vm)
 	return hv_apic_vm_init(vm);
 }
 
-void lapic_hw_destroy(struct vm *vm)
-{
-	hv_apic_vm_free(vm);
-	if (vm->apic_page)
-		page_free(vm->apic_page);
-	vm->apic_page = NULL;
-}
-
 void lapic_hw_inhibit(struct vm *vm, u64 reason, bool is_on)
 {
 	u64 old = is_on ? atomic_or_u64(&vm->lapic_inhibits, reason)

@@ -51,7 +51,6 @@ static inline bool lapic_view_is_live(enum lapic_view view)
 
 /* Choose the path of a new VM: the best that this CPU and the configuration allow. ERR_NOMEM. */
 enum err lapic_hw_create(struct vm *vm) __must_check;
-void lapic_hw_destroy(struct vm *vm);
 
 /* A name for logs and the monitor. */
 const char *lapic_path_name(enum lapic_path path);

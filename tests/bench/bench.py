@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../e2e"), os.path.join(HERE, "../../scripts")]
 
 import delivery  # noqa: E402
+import isolation_share  # noqa: E402
 from session import bochs, image_make, qemu  # noqa: E402
 
 CONFIG = """\
@@ -69,12 +70,14 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         results = dict(zip(pairs, pool.map(lambda pair: measure(*pair), pairs)))
         rows = list(pool.map(lambda job: job(), delivery.JOBS))
+        shares = [row for part in pool.map(lambda job: job(), isolation_share.JOBS)
+                  for row in part]
     with open("build/bench.tsv", "w", encoding="ascii") as file:
         file.write("platform\tname\tvalue\tunit\n")
         for (platform, _), values in results.items():
             for name, value in values.items():
                 file.write(f"{platform}\t{name}\t{value}\t{unit(platform, name)}\n")
-        for row in rows:
+        for row in rows + shares:
             file.write("\t".join(row) + "\n")
     print(f"{'instructions':20}" + "".join(f"{platform:>14}" for platform in PLATFORMS))
     for guest, (_, names) in GUESTS.items():
@@ -83,7 +86,7 @@ def main():
                      (" *" if unit(platform, name) == "ticks" else "") for platform in PLATFORMS)
             print(f"{name:20}" + "".join(f"{cell:>14}" for cell in cells))
     print("* ticks: see tests/bench/bench.py")
-    print(*delivery.table(rows), sep="\n")
+    print(*delivery.table(rows), *isolation_share.table(shares), sep="\n")
 
 
 main()

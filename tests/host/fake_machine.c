@@ -448,9 +448,27 @@ void fake_machine_make(const struct fake_config *config)
 	}
 }
 
+/* VMs last as long as Lamina; these do not. */
+static void tables_free(void)
+{
+	struct vmx_vm *vmx = machine.vm.vendor;
+	struct svm_vm *svm = machine.vm.vendor;
+
+	if (machine.config.is_vmx && vmx->pid_table)
+		page_free(vmx->pid_table);
+	if (!machine.config.is_vmx && svm->physical_ids)
+		page_free(svm->physical_ids);
+	if (!machine.config.is_vmx && svm->logical_ids)
+		page_free(svm->logical_ids);
+	if (!machine.config.is_vmx && svm->x2apic_msrpm)
+		page_free_contig(svm->x2apic_msrpm, SVM_MSRPM_BYTES);
+	if (machine.vm.apic_page)
+		page_free(machine.vm.apic_page);
+}
+
 void fake_machine_drop(void)
 {
-	lapic_hw_destroy(&machine.vm);
+	tables_free();
 	for (u32 i = 0; i < machine.config.nr_vcpus; i++) {
 		if (machine.config.is_vmx)
 			posted_vcpu_drop(&machine.fakes[i]);

@@ -638,17 +638,6 @@ static void test_x2apic_map(void **state)
 	machine_end();
 }
 
-static void test_no_memory_left_behind(void **state)
-{
-	(void)state;
-	machine_start(&xapic);
-	machine_end();
-	machine_start(&xapic);
-	lapic_hw_destroy(&machine.vm);
-	assert_null(((struct svm_vm *)machine.vm.vendor)->physical_ids);
-	machine_end();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -665,7 +654,6 @@ int main(void)
 		cmocka_unit_test(test_logical),
 		cmocka_unit_test(test_window),
 		cmocka_unit_test(test_x2apic_map),
-		cmocka_unit_test(test_no_memory_left_behind),
 		cmocka_unit_test(test_random_xapic),
 		cmocka_unit_test(test_random_x2apic),
 		cmocka_unit_test(test_random_inhibit),
