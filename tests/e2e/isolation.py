@@ -315,7 +315,8 @@ def trace(vendor):
     if len(Walk(core, listed, nested).follow(lines).wrong) != uses:
         raise Failure("the check does not notice a page that is not on the list")
     print(f"   {label}: {walk.stayed} exits handled on the isolated tables, {walk.left} that left "
-          f"them, {walk.views} accesses through the window; handlers: {' '.join(sorted(walk.handlers))}", flush=True)
+          f"them, {walk.views} accesses through the window; handlers: "
+          + " ".join(sorted(walk.handlers)), flush=True)
     print(f"BENCH iso_trace_accesses_{vendor} {walk.accesses}\n"
           f"BENCH iso_trace_violations_{vendor} {len(walk.wrong)}\n"
           f"BENCH iso_longest_stay_{vendor} {walk.longest}", flush=True)

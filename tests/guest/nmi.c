@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ISO-8, ISO-9: exits of many kinds, each with the right result, on a core that takes an NMI at every
- * instruction of the way into the guest and out of it (tests/variant/nmi.c). The positions go out on
- * the serial line for e2e/isolation.py.
+ * ISO-8, ISO-9: exits of many kinds, each with the right result, on a core that takes an NMI at
+ * every instruction of the way into the guest and out of it (tests/variant/nmi.c). The positions go
+ * out on the serial line. Not in guests.toml, see e2e/isolation.py.
  */
 #include "lib/guest.h"
 
@@ -49,25 +49,25 @@ static bool registers_kept(void)
 {
 	u64 wrong;
 
-#define AROUND(insn)                                                                               \
-	__asm__ volatile("pushq %%rbp\n"                                                           \
-			 "movq $1, %%rax; movq $3, %%rbx; movq $4, %%rcx; movq $5, %%rdx\n"         \
-			 "movq $6, %%rsi; movq $7, %%rdi; movq $8, %%rbp; movq $9, %%r8\n"          \
-			 "movq $10, %%r9; movq $11, %%r10; movq $12, %%r11; movq $13, %%r12\n"      \
-			 "movq $14, %%r13; movq $15, %%r14; movq $16, %%r15\n" insn "\n"            \
-			 "xorq $3, %%rbx; xorq $4, %%rcx; xorq $5, %%rdx; xorq $6, %%rsi\n"         \
-			 "xorq $7, %%rdi; xorq $8, %%rbp; xorq $9, %%r8; xorq $10, %%r9\n"          \
-			 "xorq $11, %%r10; xorq $12, %%r11; xorq $13, %%r12; xorq $14, %%r13\n"     \
-			 "xorq $15, %%r14; xorq $16, %%r15\n"                                       \
-			 "orq %%rbx, %%rax; orq %%rcx, %%rax; orq %%rdx, %%rax; orq %%rsi, %%rax\n" \
-			 "orq %%rdi, %%rax; orq %%rbp, %%rax; orq %%r8, %%rax; orq %%r9, %%rax\n"   \
-			 "orq %%r10, %%rax; orq %%r11, %%rax; orq %%r12, %%rax\n"                   \
-			 "orq %%r13, %%rax; orq %%r14, %%rax; orq %%r15, %%rax\n"                   \
-			 "popq %%rbp"                                                               \
-			 : "=a"(wrong)                                                              \
-			 :                                                                          \
-			 : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",      \
-			   "r13", "r14", "r15", "memory", "cc")
+#define AROUND(insn) \
+	__asm__ volatile("pushq %%rbp\n" \
+		"movq $1, %%rax; movq $3, %%rbx; movq $4, %%rcx; movq $5, %%rdx\n" \
+		"movq $6, %%rsi; movq $7, %%rdi; movq $8, %%rbp; movq $9, %%r8\n" \
+		"movq $10, %%r9; movq $11, %%r10; movq $12, %%r11; movq $13, %%r12\n" \
+		"movq $14, %%r13; movq $15, %%r14; movq $16, %%r15\n" insn "\n" \
+		"xorq $3, %%rbx; xorq $4, %%rcx; xorq $5, %%rdx; xorq $6, %%rsi\n" \
+		"xorq $7, %%rdi; xorq $8, %%rbp; xorq $9, %%r8; xorq $10, %%r9\n" \
+		"xorq $11, %%r10; xorq $12, %%r11; xorq $13, %%r12; xorq $14, %%r13\n" \
+		"xorq $15, %%r14; xorq $16, %%r15\n" \
+		"orq %%rbx, %%rax; orq %%rcx, %%rax; orq %%rdx, %%rax; orq %%rsi, %%rax\n" \
+		"orq %%rdi, %%rax; orq %%rbp, %%rax; orq %%r8, %%rax; orq %%r9, %%rax\n" \
+		"orq %%r10, %%rax; orq %%r11, %%rax; orq %%r12, %%rax\n" \
+		"orq %%r13, %%rax; orq %%r14, %%rax; orq %%r15, %%rax\n" \
+		"popq %%rbp" \
+		: "=a"(wrong) \
+		: \
+		: "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", \
+		"r13", "r14", "r15", "memory", "cc")
 	if (is_intel())
 		AROUND("vmcall");
 	else

@@ -170,10 +170,10 @@ static void report(void)
 		if (kind >= PROBE_NAMED)
 			readable += t->readable;
 	}
-	check(readable == in32(PORT_MAPPED) + view, "%llu pages readable in all, %u mapped", readable,
-	      in32(PORT_MAPPED));
-	print("BENCH iso_v%llu_pages_tried %llu\nBENCH iso_v%llu_pages_readable %llu\n", view, pages,
-	      view, readable);
+	check(readable == in32(PORT_MAPPED) + view, "%llu pages readable in all, %u mapped",
+	      readable, in32(PORT_MAPPED));
+	print("BENCH iso_v%llu_pages_tried %llu\n", view, pages);
+	print("BENCH iso_v%llu_pages_readable %llu\n", view, readable);
 	print("BENCH iso_v%llu_pages_readable_off_list %llu\n", view, off_list);
 }
 

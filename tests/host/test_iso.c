@@ -114,8 +114,8 @@ static void walk(const u64 *table, unsigned level, u64 va, u64 rights)
 }
 
 /* Accessed and dirty say nothing. */
-#define ENTRY_COMPARED (ENTRY_P | ENTRY_W | ENTRY_U | ENTRY_UC | ENTRY_LARGE | ENTRY_G | ENTRY_NX | \
-			ENTRY_PA)
+#define ENTRY_COMPARED                                                                             \
+	(ENTRY_P | ENTRY_W | ENTRY_U | ENTRY_UC | ENTRY_LARGE | ENTRY_G | ENTRY_NX | ENTRY_PA)
 
 static bool is_same(const struct page *a, const struct page *b)
 {
@@ -321,7 +321,8 @@ static void test_another_vm_replaces_the_first(void **state)
 		assert_ptr_equal(iso.owner[ISO_VM], &vms[round % 3]);
 		for (unsigned other = 0; other < 3; other++)
 			for (u64 i = 0; other != round % 3 && i < VM_HOTS; i++)
-				assert_false(pt_lookup(&iso.pt, DIRECT + HOT_PA(other, i)).is_present);
+				assert_false(
+					pt_lookup(&iso.pt, DIRECT + HOT_PA(other, i)).is_present);
 	}
 	drop(&iso);
 }

@@ -3,8 +3,8 @@
  * ISO-8, ISO-9: a core that gets an NMI at every instruction of the way into a guest and out of it.
  * The entry code has an INT1 at its beginning (on SVM behind the door), behind the way out, and
  * behind the CLGI that ends the taking of interrupts. Its #DB sets TF, so that each instruction
- * from there on ends with another #DB, up to the next entry or the end of the isolated text. For one
- * vCPU on a machine of one CPU. Nothing else is changed.
+ * from there on ends with another #DB, up to the next entry or the end of the isolated text. For
+ * one vCPU on a machine of one CPU. Nothing else is changed.
  *
  * VMX: #DB has a stack of its own and this stub. It sends itself an NMI, whose handler, while NMIs
  * are blocked, sends a second one and returns straight to the instruction of the #DB: so the second
