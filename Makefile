@@ -145,7 +145,7 @@ WRAPS_probe := testdev_read testdev_write hypercall_fast page_init
 EDIT_probe :=
 # An NMI at each instruction of the entry code and of what it calls: INT1 begins to step.
 VARIANT_nmi := nmi
-WRAPS_nmi := testdev_read testdev_write iso_fault_handler_set trap_fix_up
+WRAPS_nmi := testdev_read testdev_write iso_fault_handler_set trap_fix_up trap_handle
 EDIT_nmi := s/^vmx_\(stay\|exit\):/&\n\t.byte 0xf1/;/^svm_stay:/,$${s/^\tISO_ENTER/&; .byte 0xf1/;s/^3:\tvmrun.*/&\n\t.byte 0xf1/;/^\tnop/{n;s/$$/; .byte 0xf1/}}
 VARIANTS := inject fine coarse open spec probe nmi
 

@@ -71,7 +71,7 @@ struct code64 {
  *               missing. Boot CPU, once. ERR_UNSUPPORTED, ERR_DISABLED (message already logged).
  * cpu_on        Turn virtualization on on this CPU. ERR_*.
  * npt_max_leaf  Highest level of nested leaves that pt_init() may use. After probe, any CPU.
- * has_timer     Does run() come out by itself at timer_deadline_except()? Else a host interrupt has to.
+ * has_timer     Does run() come out by itself for the first timer? Else a host interrupt has to.
  * vm_init       Set up vm->vendor (MSR and I/O bitmaps, nested root format). ERR_NOMEM.
  * vm_free       Undo vm_init.
  * vcpu_init     Allocate and fill control structures for a vCPU. ERR_NOMEM.

@@ -96,6 +96,8 @@ static bool (*core_handler)(struct trap_frame *frame);
 
 void __real_iso_fault_handler_set(bool (*fn)(struct trap_frame *frame));
 void __wrap_iso_fault_handler_set(bool (*fn)(struct trap_frame *frame));
+void __real_trap_handle(struct trap_frame *frame);
+void __wrap_trap_handle(struct trap_frame *frame);
 bool __real_trap_fix_up(struct trap_frame *frame);
 bool __wrap_trap_fix_up(struct trap_frame *frame);
 u32 __real_testdev_read(struct vm *vm, u16 port, unsigned width_bytes);
@@ -249,6 +251,14 @@ bool __wrap_trap_fix_up(struct trap_frame *frame)
 	return frame->vector != EXC_DB && __real_trap_fix_up(frame);
 }
 
+/* Counted and looked at as ever, and then it is the test's. */
+void __wrap_trap_handle(struct trap_frame *frame)
+{
+	__real_trap_handle(frame);
+	if (frame->vector == EXC_NMI)
+		on_nmi(frame);
+}
+
 /* Each CPU, before its first guest. */
 void __wrap_iso_fault_handler_set(bool (*fn)(struct trap_frame *frame))
 {
@@ -257,7 +267,6 @@ void __wrap_iso_fault_handler_set(bool (*fn)(struct trap_frame *frame))
 
 	core_handler = fn;
 	__real_iso_fault_handler_set(on_fault);
-	nmi_handler_set(on_nmi);
 	if (!hv_is_vmx)
 		return;
 	gate->ist = IST_DF;
