@@ -23,7 +23,7 @@
  */
 #define POLL_US 1000
 #define IDLE_POLL_US 10000
-#define IDLE_AFTER_US 500000
+#define IDLE_AFTER_US 5000000
 
 /* How often a writer looks at the lock before it writes without: a panic must get through. */
 #define LOCK_TRIES 10000000u

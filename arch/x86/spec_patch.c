@@ -87,7 +87,7 @@ static void thunks_patch(void)
 void spec_init(void)
 {
 	spec_decide(cpu_has_arch_capabilities() ? rdmsr(MSR_ARCH_CAPABILITIES) : 0, &spec_plan);
-	for (const struct site *s = spec_sites_start; s < spec_sites_end; s++)
+	for (const struct site *s = spec_sites_start; (u64)s < (u64)spec_sites_end; s++)
 		site_patch(s, spec_plan.actions);
 	if (!(spec_plan.actions & SPEC_DO_RETPOLINE))
 		thunks_patch();

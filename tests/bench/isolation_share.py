@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How many exits are handled without leaving the isolated tables: iso_fraction_boot while Linux
 boots to its shell on two vCPUs, iso_fraction_idle while it idles (idle=poll) under a load of timers
-and IPIs (tests/guest/linux/load.c), iso_fraction_exits for the guest that measures exits. An exit
+and IPIs (tests/guest/linux/load.c), iso_fraction_exits for a guest that makes such exits. An exit
 after which a request makes the vCPU leave counts as one that has left. Then what isolation costs:
 a CPUID exit, a nested page fault and an I/O APIC read on a core whose doors stay shut ("open").
 Rows for bench.tsv: (platform, name, value, unit)."""
@@ -15,13 +15,13 @@ GUEST = """\
 on_end = "stay"
 
 [[vm]]
-name = "bench"
+name = "{name}"
 memory = "256M"
-kernel = "bench.elf"
+kernel = "{name}.elf"
 testdev = true
 on_reset = "end"
 """
-SECONDS = 5
+SECONDS = 15
 COUNTED = r"(\d+) of (\d+) exits handled there"
 LEFT = r"left for:(.*)"
 
@@ -64,7 +64,8 @@ def linux_rows(platform, start):
 
 def exits_rows(platform, start):
     label = "isolation-exits-" + platform
-    image = image_make(f"build/e2e/{label}.img", GUEST, {"bench.elf": "build/guests/bench.elf"})
+    image = image_make(f"build/e2e/{label}.img", GUEST.format(name="bench_fast"),
+                       {"bench_fast.elf": "build/guests/bench_fast.elf"})
     with start(label, image) as session:
         session.expect("all VMs are over; the monitor stays", never="FAIL|killed", patience=3)
         yield from row(platform, "exits", (0, 0, 0), counts(session))
@@ -72,7 +73,7 @@ def exits_rows(platform, start):
 
 def open_rows(platform, start, extra):
     label = "isolation-open-" + platform
-    image = image_make(f"build/e2e/{label}.img", GUEST.replace("stay", "poweroff"),
+    image = image_make(f"build/e2e/{label}.img", GUEST.format(name="bench").replace("stay", "poweroff"),
                        {"bench.elf": "build/guests/bench.elf"},
                        loader="build/open/BOOTX64.EFI")
     with start(label, image, **extra) as session:

@@ -48,6 +48,8 @@ def listing(d, cpus):
     d.run("vms", r"^ +0 alpha +1 +192 running +1 +\d+ +\d+$")
     d.run("vcpus", r"^ +0 alpha +0 +0 \S+ +100 ")
     d.run("irq", "^lost wake-ups: 0$")
+    d.run("isolation", r"^cpu0: \d+ pages mapped, 0 off the list, 0 missing, 0 faults; left for:"
+          r"(.*\n)+?alpha: \d+ of \d+ exits handled there, \d+ per mille")
     d.run("mem", r"^alpha +RAM +\d+ KiB\n.*nested page tables(.*\n)+nobody +free")
     d.run("slots alpha", r"^0x0000000000-0x000009ffff RAM, host 0x")
     d.run("version", rf"^Lamina on (SVM|VMX), {cpus} CPUs, TSC \d+ kHz")
