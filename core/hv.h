@@ -101,7 +101,6 @@ struct code64 {
  * tsc_offset    Apply hot->tsc_offset.
  * pause_exits   Exit (EXIT_PAUSE) when the guest spins with PAUSE, or do not.
  * tlb_flush     Drop this vCPU's guest-physical and combined translations before next entry.
- * stay_abort    Where run() goes on, with its stack, after a fault on the isolated tables.
  * dump          Log control structures, for reports.
  * exit_name     Name of the exit that the trace has `code` for, or NULL. Any CPU.
  *
@@ -150,7 +149,6 @@ struct code64 {
 	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
 	X(void, pause_exits, (struct vcpu * v, bool is_on), (v, is_on))                            \
 	X(void, tlb_flush, (struct vcpu * v), (v))                                                 \
-	X(const u8 *, stay_abort, (void), ())                                                      \
 	X(void, dump, (struct vcpu * v), (v))                                                      \
 	X(const char *, exit_name, (u32 code), (code))                                             \
 	X(u32, apic_paths, (void), ())                                                             \
@@ -179,5 +177,12 @@ void hv_select(void);
 	}
 HV_OPS(X)
 #undef X
+
+/* Where run() goes on, with its stack, after a fault on the isolated tables. */
+extern const u8 vmx_aborted[], svm_aborted[];
+static inline const u8 *hv_stay_abort(void)
+{
+	return hv_is_vmx ? vmx_aborted : svm_aborted;
+}
 
 #endif

@@ -27,7 +27,10 @@ struct vcpu_hot;
 #define REQ_RESCHED BIT(8) /* another vCPU may have a better claim to this CPU */
 #define REQ_APIC_TIMER BIT(9) /* the local APIC's timer has expired */
 #define REQ_IRQ BIT(10) /* the local APIC's IRR may have got something: no more than that */
-#define REQ_PAUSE BIT(10) /* the VM is paused, see core/pause.h */
+#define REQ_PAUSE BIT(11) /* the VM is paused, see core/pause.h */
+_Static_assert((REQ_EVENT | REQ_TIMER | REQ_STOP | REQ_INIT | REQ_SIPI | REQ_TLB | REQ_OUT |
+		REQ_APIC | REQ_RESCHED | REQ_APIC_TIMER | REQ_IRQ | REQ_PAUSE) == MASK(11, 0),
+	       "each of the twelve has a bit of its own");
 
 /* Set the handler of kicks. Boot CPU, once. */
 void request_init(void);

@@ -208,6 +208,7 @@ static void slow_skip(struct vcpu *v)
 
 void slow_exit(struct vcpu *v)
 {
+	uart_flush(v->vm); /* what was sent before comes before what is said of this exit */
 	isolation_left(v->hot, v->hot->exit.kind);
 	if (slow_handle(v, &v->hot->exit) == NEXT_SKIP)
 		slow_skip(v);

@@ -189,11 +189,6 @@ void svm_vcpu_unload(struct vcpu *v)
 	debug_registers_swap(svm_vcpu(v), false);
 }
 
-const u8 *svm_stay_abort(void)
-{
-	return svm_aborted;
-}
-
 void svm_tsc_offset(struct vcpu *v)
 {
 	svm_vmcb(v)->tsc_offset = v->hot->tsc_offset;

@@ -74,7 +74,6 @@ static inline struct vmcb *svm_vmcb(struct vcpu *v)
  * NEXT_SLOW: the VMCB has an exit for the full code; NEXT_AGAIN: a request is set.
  */
 enum next svm_stay(struct vcpu_hot *hot);
-extern const u8 svm_aborted[]; /* where a fault of ours on the isolated tables continues */
 
 /* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
 enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb);

@@ -227,11 +227,6 @@ void vmx_vcpu_unload(struct vcpu *v)
 		panic("VMCLEAR failed");
 }
 
-const u8 *vmx_stay_abort(void)
-{
-	return vmx_aborted;
-}
-
 void vmx_tsc_offset(struct vcpu *v)
 {
 	vmwrite64(VMCS_TSC_OFFSET, v->hot->tsc_offset);

@@ -128,7 +128,6 @@ static inline struct vmx_vcpu *vmx_vcpu(struct vcpu *v)
  */
 enum next vmx_stay(struct vcpu_hot *hot);
 extern const u8 vmx_exit[]; /* where exits arrive */
-extern const u8 vmx_aborted[]; /* where a fault of ours on the isolated tables continues */
 
 /* Handle an exit that needs nothing but the hot page; NEXT_AGAIN: enter again, NEXT_SLOW. */
 enum next vmx_exit_fast(struct vcpu_hot *hot);

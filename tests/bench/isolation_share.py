@@ -73,7 +73,8 @@ def exits_rows(platform, start):
 
 def open_rows(platform, start, extra):
     label = "isolation-open-" + platform
-    image = image_make(f"build/e2e/{label}.img", GUEST.format(name="bench").replace("stay", "poweroff"),
+    config = GUEST.format(name="bench").replace("stay", "poweroff")
+    image = image_make(f"build/e2e/{label}.img", config,
                        {"bench.elf": "build/guests/bench.elf"},
                        loader="build/open/BOOTX64.EFI")
     with start(label, image, **extra) as session:
