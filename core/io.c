@@ -5,12 +5,14 @@
 #include "core/load/layout.h"
 #include "core/vm.h"
 
+/* Does a row take an access whole? What none does goes byte by byte, each to its port's row. */
+#define IS_WHOLE(port, width, max_width) ((width) <= (max_width) && IS_ALIGNED(port, width))
+
 static u32 ones(unsigned width_bytes)
 {
 	return (u32)MASK(8 * width_bytes - 1, 0);
 }
 
-/* What no row takes as a whole goes byte by byte, each to the row of its own port. */
 static u32 port_read(struct vm *vm, u16 port, unsigned width_bytes)
 {
 	u32 value = 0;
@@ -18,7 +20,7 @@ static u32 port_read(struct vm *vm, u16 port, unsigned width_bytes)
 	switch (port) {
 #define X(first, last, max_width, read, write)                                                     \
 	case (first)...(last):                                                                     \
-		if (width_bytes <= (max_width))                                                    \
+		if (IS_WHOLE(port, width_bytes, max_width))                                        \
 			return read(vm, port, width_bytes) & ones(width_bytes);                    \
 		break;
 #include "core/dev/ports.def"
@@ -37,7 +39,7 @@ static void port_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 	switch (port) {
 #define X(first, last, max_width, read, write)                                                     \
 	case (first)...(last):                                                                     \
-		if (width_bytes <= (max_width)) {                                                  \
+		if (IS_WHOLE(port, width_bytes, max_width)) {                                      \
 			write(vm, port, width_bytes, value);                                       \
 			return;                                                                    \
 		}                                                                                  \

@@ -108,10 +108,12 @@ static enum err vcpus_create(struct vm *vm)
 
 static enum err devices_create(struct vm *vm)
 {
+	u32 cpu = vm->vcpu[0]->cpu;
+
 	lock_init(&vm->dev_lock);
-	pit_init(vm);
-	rtc_init(vm);
-	pm_init(vm);
+	timer_init(&vm->pit.timer, cpu, pit_fire);
+	timer_init(&vm->rtc.timer, cpu, rtc_fire);
+	timer_init(&vm->pm.timer, cpu, pm_fire);
 	return testdev_init(vm);
 }
 

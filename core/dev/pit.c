@@ -157,7 +157,7 @@ static void edge_advance(struct pit *p)
 		p->next_edge_ticks = (elapsed / c->initial + 1) * c->initial;
 }
 
-static void pit_fire(struct timer *t)
+void pit_fire(struct timer *t)
 {
 	struct vm *vm = container_of(t, struct vm, pit.timer);
 	struct pit *p = &vm->pit;
@@ -353,11 +353,6 @@ void pit_port61_write(struct vm *vm, u16 port __unused_arg, unsigned width_bytes
 {
 	vm->pit.port61 = value & PORT61_WRITABLE;
 	gate_set(&vm->pit.channel[PIT_SPEAKER], value & PORT61_GATE);
-}
-
-void pit_init(struct vm *vm)
-{
-	timer_init(&vm->pit.timer, vm->vcpu[0]->cpu, pit_fire);
 }
 
 void pit_reset(struct vm *vm)

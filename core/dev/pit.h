@@ -47,8 +47,8 @@ struct pit {
 	u8 port61; /* bits 0 and 1 as written */
 };
 
-/* Once, after vCPU 0 was created: the timer runs on its CPU. */
-void pit_init(struct vm *vm);
+/* What pit.timer of a VM calls. */
+void pit_fire(struct timer *t);
 
 /* Power-on state: all channels stand still; no BIOS has started channel 0. */
 void pit_reset(struct vm *vm);

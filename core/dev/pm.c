@@ -19,12 +19,6 @@
 
 #define TOGGLE_SHIFT 31 /* TMR_STS is set whenever the top bit of the counter changes */
 
-/* Offsets from IO_PM_BASE. */
-#define OFF_STATUS (IO_PM1A_EVT - IO_PM_BASE)
-#define OFF_ENABLE (IO_PM1A_EVT + 2 - IO_PM_BASE)
-#define OFF_CONTROL (IO_PM1A_CNT - IO_PM_BASE)
-#define OFF_TIMER (IO_PM_TMR - IO_PM_BASE)
-
 #define PORT_KBC_COMMAND 0x64
 #define PORT_92 0x92
 #define KBC_PULSE_RESET 0xfe
@@ -66,7 +60,7 @@ static void pm_update(struct vm *vm)
 		timer_cancel(&p->timer);
 }
 
-static void pm_fire(struct timer *t)
+void pm_fire(struct timer *t)
 {
 	struct vm *vm = container_of(t, struct vm, pm.timer);
 
@@ -75,44 +69,29 @@ static void pm_fire(struct timer *t)
 	lock_release(&vm->dev_lock);
 }
 
-/* The block's 16 bytes as a bus would see them. */
-static u8 byte_read(const struct pm *p, u32 timer, u32 offset)
+u32 pm_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 {
-	u32 reg;
-
-	switch (offset & ~1u) {
-	case OFF_STATUS:
-		reg = p->status;
-		break;
-	case OFF_ENABLE:
-		reg = p->enable;
-		break;
-	case OFF_CONTROL:
-		reg = p->control | CNT_SCI_EN;
-		break;
-	case OFF_TIMER:
-		reg = timer;
-		break;
-	case OFF_TIMER + 2:
-		reg = timer >> 16;
-		break;
-	default:
-		return 0;
-	}
-	return (u8)(reg >> (8 * (offset & 1)));
-}
-
-u32 pm_read(struct vm *vm, u16 port, unsigned width_bytes)
-{
-	u32 timer = (u32)timer_ticks(&vm->pm);
+	const struct pm *p = &vm->pm;
 	u32 value = 0;
 
 	/* Guests read the timer often, and it cannot show a change of the events. */
-	if (port < IO_PM_TMR)
-		pm_update(vm);
-	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++)
-		value |= (u32)byte_read(&vm->pm, timer, port + i - IO_PM_BASE) << (8 * i);
-	return value;
+	if ((port & ~3u) == IO_PM_TMR)
+		return (u32)timer_ticks(p) >> (8 * (port & 3));
+	pm_update(vm);
+	switch (port & ~1u) {
+	case IO_PM1A_EVT:
+		value = p->status;
+		break;
+	case IO_PM1A_EVT + 2:
+		value = p->enable;
+		break;
+	case IO_PM1A_CNT:
+		value = p->control | CNT_SCI_EN;
+		break;
+	default:
+		break;
+	}
+	return value >> (8 * (port & 1));
 }
 
 static void control_write(struct vm *vm, u16 value)
@@ -123,40 +102,26 @@ static void control_write(struct vm *vm, u16 value)
 		vm_stop(vm, VM_END_POWEROFF);
 }
 
-/* Write the bits `lanes` of the 16-bit register at `offset`. */
-static void reg_write(struct vm *vm, u32 offset, u16 lanes, u16 value)
+void pm_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 {
 	struct pm *p = &vm->pm;
+	unsigned shift = 8 * (port & 1);
+	u16 lanes = (u16)(MASK(width_bytes * 8 - 1, 0) << shift);
 
-	switch (offset) {
-	case OFF_STATUS: /* ones clear */
-		p->status &= (u16)~(value & lanes);
+	pm_update(vm);
+	value = value << shift & lanes;
+	switch (port & ~1u) {
+	case IO_PM1A_EVT: /* ones clear */
+		p->status &= (u16)~value;
 		break;
-	case OFF_ENABLE:
-		p->enable = ((p->enable & (u16)~lanes) | (value & lanes)) & EN_WRITABLE;
+	case IO_PM1A_EVT + 2:
+		p->enable = ((p->enable & (u16)~lanes) | (u16)value) & EN_WRITABLE;
 		break;
-	case OFF_CONTROL:
-		control_write(vm, (p->control & (u16)~lanes) | (value & lanes));
+	case IO_PM1A_CNT:
+		control_write(vm, (p->control & (u16)~lanes) | (u16)value);
 		break;
 	default: /* the timer is read-only */
 		break;
-	}
-}
-
-void pm_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
-{
-	u32 offset = port - IO_PM_BASE;
-
-	pm_update(vm);
-	/* Each 16-bit register gets its bytes together: SLP_TYP and SLP_EN share one. */
-	for (unsigned done = 0; done < width_bytes && done < sizeof(value);) {
-		unsigned lane = (offset + done) & 1;
-		unsigned n = !lane && width_bytes - done >= 2 ? 2 : 1;
-		u16 lanes = (u16)(MASK(n * 8 - 1, 0) << (8 * lane));
-
-		reg_write(vm, (offset + done) & ~1u, lanes,
-			  (u16)(value >> (8 * done) << (8 * lane)));
-		done += n;
 	}
 	pm_update(vm);
 }
@@ -197,22 +162,11 @@ void pm_reset_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, 
 		vm_stop(vm, VM_END_RESET);
 }
 
-void pm_init(struct vm *vm)
-{
-	timer_init(&vm->pm.timer, vm->vcpu[0]->cpu, pm_fire);
-}
-
 void pm_reset(struct vm *vm)
 {
 	struct pm *p = &vm->pm;
 
 	timer_cancel(&p->timer);
-	p->status = 0;
-	p->enable = 0;
-	p->control = 0;
-	p->port92 = PORT92_A20;
-	p->reset_control = 0;
-	p->start_tsc = clock_tsc();
-	p->seen_toggles = 0;
+	*p = (struct pm){ .timer = p->timer, .port92 = PORT92_A20, .start_tsc = clock_tsc() };
 	irq_line_set(vm, IRQ_LINE_SCI, false);
 }

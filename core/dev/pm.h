@@ -26,13 +26,13 @@ struct pm {
 	struct timer timer; /* the next such change, armed while TMR_EN is set */
 };
 
-/* Once, after vCPU 0 was created: the timer runs on its CPU. */
-void pm_init(struct vm *vm);
+/* What pm.timer of a VM calls. */
+void pm_fire(struct timer *t);
 
 /* Power-on state. */
 void pm_reset(struct vm *vm);
 
-/* Ports 0x600 to 0x60f, any width of 1, 2 and 4. S5 ends in vm_stop(). */
+/* Ports 0x600 to 0x60f, the timer by 1, 2 or 4 bytes, others by 1 or 2. S5 ends in vm_stop(). */
 u32 pm_read(struct vm *vm, u16 port, unsigned width_bytes);
 void pm_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value);
 

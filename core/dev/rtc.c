@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/dev/rtc.h"
 
+#include <time.h>
+
 #include "core/clock.h"
-#include "core/dev/calendar.h"
 #include "core/dev/ticks.h"
 #include "core/irq.h"
 #include "core/lib/bits.h"
@@ -57,6 +58,7 @@ _Static_assert(REG_D == 0x0d, "in the order of the data sheet");
 #define RELEASE_NS 500000000u
 #define TIMER_MIN_NS 1000u
 #define NEVER (~0ull)
+#define SECONDS_PER_DAY 86400
 
 static u64 chain_ns(const struct rtc *r)
 {
@@ -112,20 +114,35 @@ static u32 time_of_day(s64 seconds)
 }
 
 /* Write the time of day and the date into the registers. */
-static void time_store(struct rtc *r, s64 seconds)
+static void time_store(struct rtc *r)
 {
-	u32 tod = time_of_day(seconds);
-	struct date d = calendar_date((seconds - tod) / SECONDS_PER_DAY);
+	const time_t seconds = guest_seconds(r, chain_ns(r));
+	struct tm tm;
+	u32 year;
 
-	r->cmos[REG_SECONDS] = field_encode(r, tod % 60);
-	r->cmos[REG_MINUTES] = field_encode(r, tod / 60 % 60);
-	r->cmos[REG_HOURS] = hour_encode(r, tod / 3600);
-	r->cmos[REG_WEEKDAY] = field_encode(r, d.weekday + 1u);
-	r->cmos[REG_DAY] = field_encode(r, d.day);
-	r->cmos[REG_MONTH] = field_encode(r, d.month);
-	r->cmos[REG_YEAR] = field_encode(r, (u32)d.year % 100);
+	gmtime_r(&seconds, &tm);
+	year = (u32)tm.tm_year + 1900;
+	r->cmos[REG_SECONDS] = field_encode(r, (u32)tm.tm_sec);
+	r->cmos[REG_MINUTES] = field_encode(r, (u32)tm.tm_min);
+	r->cmos[REG_HOURS] = hour_encode(r, (u32)tm.tm_hour);
+	r->cmos[REG_WEEKDAY] = field_encode(r, (u32)tm.tm_wday + 1);
+	r->cmos[REG_DAY] = field_encode(r, (u32)tm.tm_mday);
+	r->cmos[REG_MONTH] = field_encode(r, (u32)tm.tm_mon + 1);
+	r->cmos[REG_YEAR] = field_encode(r, year % 100);
 	/* The century is BCD always: no bit of the chip speaks of it. */
-	r->cmos[REG_CENTURY] = (u8)((u32)d.year / 1000 % 10 << 4 | (u32)d.year / 100 % 10);
+	r->cmos[REG_CENTURY] = (u8)(year / 1000 % 10 << 4 | year / 100 % 10);
+}
+
+/*
+ * Days from 1970-01-01 to the first of a month. Years are counted from 1 March of the year -400, so
+ * that the leap day is a year's last and no year is negative; until 1970 there are 865565 days.
+ */
+static s64 days_before(u32 year, u32 month)
+{
+	s64 y = (s64)year + 400 - (month < 3);
+	s64 m = (month + 9) % 12;
+
+	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 - 865565;
 }
 
 /* The time that the registers hold. Values out of range give some time, and no harm. */
@@ -136,8 +153,7 @@ static s64 time_load(const struct rtc *r)
 	u32 month = field_decode(r, r->cmos[REG_MONTH]);
 	u32 day = field_decode(r, r->cmos[REG_DAY]);
 
-	month = MIN(MAX(month, 1), 12);
-	return calendar_days((s32)year, (u8)month, (s32)day) * SECONDS_PER_DAY +
+	return (days_before(year, MIN(MAX(month, 1), 12)) + day - 1) * SECONDS_PER_DAY +
 	       hour_decode(r, r->cmos[REG_HOURS]) * 3600 +
 	       field_decode(r, r->cmos[REG_MINUTES]) * 60 +
 	       field_decode(r, r->cmos[REG_SECONDS]);
@@ -291,7 +307,7 @@ static void deadline_arm(struct vm *vm)
 	timer_arm(&r->timer, clock_tsc() + clock_tsc_from_ns(delay) + 1);
 }
 
-static void rtc_fire(struct timer *t)
+void rtc_fire(struct timer *t)
 {
 	struct vm *vm = container_of(t, struct vm, rtc.timer);
 
@@ -333,7 +349,7 @@ static u8 cmos_read(struct vm *vm, u8 index)
 	struct rtc *r = &vm->rtc;
 
 	if (is_time_reg(index) && !is_halted(r))
-		time_store(r, guest_seconds(r, chain_ns(r)));
+		time_store(r);
 	switch (index) {
 	case REG_A:
 		return reg_a_read(r);
@@ -346,13 +362,13 @@ static u8 cmos_read(struct vm *vm, u8 index)
 
 static void time_write(struct rtc *r, u8 index, u8 value)
 {
-	if (is_halted(r)) {
-		r->cmos[index] = value;
-		return;
-	}
-	time_store(r, guest_seconds(r, chain_ns(r)));
+	bool runs = !is_halted(r);
+
+	if (runs)
+		time_store(r);
 	r->cmos[index] = value;
-	time_commit(r);
+	if (runs)
+		time_commit(r);
 }
 
 /* Write register A or B; the time stops or goes on as they say. */
@@ -361,7 +377,7 @@ static void control_write(struct rtc *r, u8 index, u8 value)
 	bool was_halted = is_halted(r), was_reset = is_divider_reset(r);
 
 	if (!was_halted)
-		time_store(r, guest_seconds(r, chain_ns(r)));
+		time_store(r);
 	r->cmos[index] = value;
 	if (was_reset && !is_divider_reset(r)) {
 		u64 wall = clock_wall_ns() % NS_PER_SECOND;
@@ -428,27 +444,21 @@ static void cmos_describe_memory(struct rtc *r, u64 memory_bytes)
 	cmos_put(r, CMOS_HIGH_64K, 3, ram.above_4g_bytes / KiB(64));
 }
 
-void rtc_init(struct vm *vm)
-{
-	timer_init(&vm->rtc.timer, vm->vcpu[0]->cpu, rtc_fire);
-}
-
 void rtc_reset(struct vm *vm)
 {
 	struct rtc *r = &vm->rtc;
 
 	timer_cancel(&r->timer);
-	for (unsigned i = 0; i < RTC_CMOS_BYTES; i++)
-		r->cmos[i] = 0;
-	r->cmos[REG_A] = A_RESET_STATE;
-	r->cmos[REG_B] = B_24H;
-	r->cmos[REG_D] = D_VALID;
-	r->cmos[CMOS_EQUIPMENT] = EQUIPMENT_FPU;
+	*r = (struct rtc){
+		.cmos = {
+			[REG_A] = A_RESET_STATE,
+			[REG_B] = B_24H,
+			[REG_D] = D_VALID,
+			[CMOS_EQUIPMENT] = EQUIPMENT_FPU,
+		},
+		.timer = r->timer,
+	};
 	cmos_describe_memory(r, vm->config->memory_bytes);
-	r->index = 0;
-	r->masks_nmi = false;
-	r->phase_ns = 0;
-	r->offset_seconds = 0;
 	r->seen_ns = chain_ns(r);
 	irq_line_set(vm, IRQ_LINE_RTC, false);
 }

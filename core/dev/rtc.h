@@ -26,8 +26,8 @@ struct rtc {
 	struct timer timer; /* next interrupt */
 };
 
-/* Once, after vCPU 0 was created: the timer runs on its CPU. */
-void rtc_init(struct vm *vm);
+/* What rtc.timer of a VM calls. */
+void rtc_fire(struct timer *t);
 
 /*
  * Power-on state: the host's UTC, BCD, 24 hours, no interrupts, CMOS describing the VM's memory.

@@ -62,7 +62,7 @@ static bool out2(void)
 static int setup(void **state __unused_arg)
 {
 	fix_init();
-	pit_init(&fix_vm);
+	timer_init(&fix_vm.pit.timer, 0, pit_fire);
 	pit_reset(&fix_vm);
 	return 0;
 }
