@@ -7,7 +7,6 @@
 #include "arch/x86/fpu.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
-#include "core/dev/bios.h"
 #include "core/hv.h"
 #include "core/msr.h"
 #include "core/vm.h"
@@ -199,7 +198,7 @@ void vcpu_reset(struct vcpu *v)
 	if (v->index == 0)
 		boot_apply(v, &v->vm->boot);
 	if (v->index == 0 && v->vm->config->testdev)
-		bios_lapic_start(v);
+		testdev_lapic_start(v);
 }
 
 void vcpu_init_signal(struct vcpu *v)

@@ -11,7 +11,6 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
 #include "core/clock.h"
-#include "core/dev/bios.h"
 #include "core/gmem.h"
 #include "core/hv.h"
 #include "core/lib/log.h"
@@ -128,8 +127,6 @@ static void devices_reset(struct vm *vm)
 	pm_reset(vm);
 	pci_reset(vm);
 	testdev_reset(vm);
-	if (vm->config->testdev && !vm->is_over)
-		bios_devices_start(vm);
 	lock_release(&vm->dev_lock);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/dev/pci.h"
 
+#include <string.h>
+
 #include "core/lib/bits.h"
 #include "core/vm.h"
 
@@ -42,13 +44,10 @@ static struct pci_function *function_find(struct vm *vm, u32 number)
 static u64 config_read(struct vm *vm, u32 number, u32 reg, unsigned width_bytes)
 {
 	const struct pci_function *f = function_find(vm, number);
-	u64 value = 0;
+	u64 value = ~0ull;
 
-	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++) {
-		u8 byte = f && reg + i < PCI_CONFIG_BYTES ? f->config[reg + i] : 0xff;
-
-		value |= (u64)byte << (8 * i);
-	}
+	if (f && reg < PCI_CONFIG_BYTES)
+		memcpy(&value, f->config + reg, MIN(width_bytes, PCI_CONFIG_BYTES - reg));
 	return value;
 }
 
@@ -80,37 +79,26 @@ static u32 address_function(const struct pci *p)
 	return (u32)bits_get(p->address, ADDRESS_FUNCTION_HI, ADDRESS_FUNCTION_LO);
 }
 
-/* How much of an access to data port `port` lies within the four data ports. */
-static unsigned data_width(u16 port, unsigned width_bytes)
-{
-	return MIN(width_bytes, 4u - (port & 3u));
-}
-
 u32 pci_read(struct vm *vm, u16 port, unsigned width_bytes)
 {
 	const struct pci *p = &vm->pci;
-	unsigned width = data_width(port, width_bytes);
-	u32 beyond = (u32)~MASK(width * 8 - 1, 0);
 
 	if (port < PORT_DATA)
 		return port == PORT_ADDRESS && width_bytes == 4 ? p->address : ~0u;
 	if (!(p->address & ADDRESS_ENABLE))
 		return ~0u;
-	return beyond | (u32)config_read(vm, address_function(p), address_register(p, port), width);
+	return (u32)config_read(vm, address_function(p), address_register(p, port), width_bytes);
 }
 
 void pci_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 {
 	struct pci *p = &vm->pci;
 
-	if (port < PORT_DATA) {
-		if (port == PORT_ADDRESS && width_bytes == 4)
-			p->address = value & (u32)ADDRESS_WRITABLE;
-		return;
-	}
-	if (p->address & ADDRESS_ENABLE)
-		config_write(vm, address_function(p), address_register(p, port),
-			     data_width(port, width_bytes), value);
+	if (port >= PORT_DATA && (p->address & ADDRESS_ENABLE))
+		config_write(vm, address_function(p), address_register(p, port), width_bytes,
+			     value);
+	else if (port == PORT_ADDRESS && width_bytes == 4)
+		p->address = value & (u32)ADDRESS_WRITABLE;
 }
 
 u64 pci_ecam_read(struct vm *vm, u32 offset, unsigned width_bytes)

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "arch/x86/apic.h"
 #include "arch/x86/atomic.h"
 #include "arch/x86/page.h"
 #include "core/dev/lapic_hw.h"
@@ -19,6 +20,16 @@
 #define PORT_EXITS 0x2020
 #define PORT_INHIBIT 0x2040
 #define PORT_SHUTDOWN 0x8900
+
+#define PIC_MASTER_MASK_PORT 0x21
+#define PIC_MASK 0xfa /* all but the timer and the cascade */
+#define PIT_COUNT_PORT 0x40
+#define PIT_COMMAND_PORT 0x43
+#define PIT_SQUARE_WAVE 0x36 /* channel 0, low and high byte, mode 3; count 0 is 65536 */
+
+#define LVT_EXTINT 0x700
+#define LVT_NMI 0x400
+#define SVR_ENABLED 0x1ff
 
 static const char shutdown_word[] = "Shutdown";
 #define SHUTDOWN_BYTES (sizeof(shutdown_word) - 1)
@@ -43,18 +54,25 @@ void testdev_reset(struct vm *vm)
 		return;
 	lapic_hw_inhibit(vm, LAPIC_INHIBIT_TEST, false);
 	memset(t->mem, 0, GPA_TESTDEV_MEM_BYTES);
+	if (vm->is_over)
+		return;
+	pit_write(vm, PIT_COMMAND_PORT, 1, PIT_SQUARE_WAVE);
+	pit_write(vm, PIT_COUNT_PORT, 1, 0);
+	pit_write(vm, PIT_COUNT_PORT, 1, 0);
+	pic_write(vm, PIC_MASTER_MASK_PORT, 1, PIC_MASK);
 }
 
-/* How many bytes of an access to the scratch register lie within it. */
-static unsigned scratch_width(u16 port, unsigned width_bytes)
+void testdev_lapic_start(struct vcpu *v)
 {
-	return MIN(width_bytes, 4u - (port & 3u));
+	lapic_mmio_write(v, APIC_SVR, 4, SVR_ENABLED);
+	lapic_mmio_write(v, APIC_LVT_LINT0, 4, LVT_EXTINT);
+	lapic_mmio_write(v, APIC_LVT_LINT1, 4, LVT_NMI);
 }
 
 static void scratch_write(struct testdev *t, u16 port, unsigned width_bytes, u32 value)
 {
 	unsigned shift = 8 * (port & 3u);
-	u32 mask = (u32)(MASK(scratch_width(port, width_bytes) * 8 - 1, 0) << shift);
+	u32 mask = (u32)(MASK(width_bytes * 8 - 1, 0) << shift);
 
 	t->scratch = (t->scratch & ~mask) | (value << shift & mask);
 }
@@ -93,11 +111,9 @@ static u32 exits_read(const struct vm *vm, u32 index)
 	return (u32)sum;
 }
 
-u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
+u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 {
 	const struct testdev *t = &vm->testdev;
-	unsigned shift = 8 * (port & 3u);
-	unsigned width = scratch_width(port, width_bytes);
 
 	if (!t->mem)
 		return ~0u;
@@ -107,7 +123,7 @@ u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 		return !!(atomic_load_u64(&vm->lapic_inhibits) & LAPIC_INHIBIT_TEST);
 	if (port < PORT_SCRATCH || port >= PORT_UNMAP)
 		return ~0u;
-	return (u32)~MASK(width * 8 - 1, 0) | (u32)(t->scratch >> shift & MASK(width * 8 - 1, 0));
+	return t->scratch >> (8 * (port & 3u));
 }
 
 void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
@@ -128,32 +144,19 @@ void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 		scratch_write(&vm->testdev, port, width_bytes, value);
 }
 
-/* The byte of the memory at `offset`, or NULL. */
-static u8 *mem_byte(struct vm *vm, u32 offset)
-{
-	if (!vm->testdev.mem || offset >= GPA_TESTDEV_MEM_BYTES)
-		return NULL;
-	return &vm->testdev.mem[offset];
-}
-
 u64 testdev_mem_read(struct vm *vm, u32 offset, unsigned width_bytes)
 {
-	u64 value = 0;
+	u64 value = ~0ull;
 
-	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++) {
-		const u8 *p = mem_byte(vm, offset + i);
-
-		value |= (u64)(p ? *p : 0xff) << (8 * i);
-	}
+	if (vm->testdev.mem && offset < GPA_TESTDEV_MEM_BYTES)
+		memcpy(&value, vm->testdev.mem + offset,
+		       MIN(width_bytes, GPA_TESTDEV_MEM_BYTES - offset));
 	return value;
 }
 
 void testdev_mem_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value)
 {
-	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++) {
-		u8 *p = mem_byte(vm, offset + i);
-
-		if (p)
-			*p = (u8)(value >> (8 * i));
-	}
+	if (vm->testdev.mem && offset < GPA_TESTDEV_MEM_BYTES)
+		memcpy(vm->testdev.mem + offset, &value,
+		       MIN(width_bytes, GPA_TESTDEV_MEM_BYTES - offset));
 }

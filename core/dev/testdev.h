@@ -13,6 +13,10 @@
  *   0x2040          not 0: no local APIC by hardware in this VM, until 0 is written; reads as that
  *   0xff000000      64 KiB of memory that is emulated access by access
  *
+ * Kernels bring devices up themselves, but test kernels that are written for a PC take the state for
+ * granted in which its BIOS leaves them: PIC and timer tick, the first CPU's local APIC passes them
+ * on. So these VMs get it.
+ *
  * Under vm->dev_lock.
  */
 #ifndef CORE_DEV_TESTDEV_H
@@ -21,6 +25,7 @@
 #include "core/lib/err.h"
 #include "core/lib/types.h"
 
+struct vcpu;
 struct vm;
 
 struct testdev {
@@ -32,14 +37,20 @@ struct testdev {
 /* Once; takes memory only if the configuration wants the devices. ERR_NOMEM. */
 enum err testdev_init(struct vm *vm) __must_check;
 
-/* Power-on state. */
+/* Power-on state, and the BIOS's work on PIC and timer, which have been reset. */
 void testdev_reset(struct vm *vm);
+
+/* The BIOS's work after the reset of the first vCPU, on its CPU. */
+void testdev_lapic_start(struct vcpu *v);
 
 /* All the ports above, widths 1, 2 and 4. */
 u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes);
 void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value);
 
-/* The memory; what reaches past its end is dropped, and reads as ones. Widths 1 to 8. */
+/*
+ * The memory; what reaches past its end is dropped, and reads as ones, as do the bytes that a read
+ * did not ask for. Widths 1 to 8.
+ */
 u64 testdev_mem_read(struct vm *vm, u32 offset, unsigned width_bytes);
 void testdev_mem_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value);
 
