@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/sched.h"
 
+#include "arch/x86/apic.h"
 #include "arch/x86/atomic.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/ipi.h"
@@ -109,7 +110,7 @@ static void audit_one(struct vcpu *v)
 	v->sched.is_suspect = false;
 	atomic_add_u64(&lost_wakes, 1);
 	log_err("%s: vCPU %u: asleep with interrupt 0x%x waiting; woken", v->vm->config->name,
-		v->index, lapic_highest_irr(v));
+		v->index, lapic_highest(v, APIC_IRR));
 	vcpu_request(v, REQ_EVENT);
 }
 

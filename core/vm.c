@@ -239,7 +239,7 @@ enum err vm_create(const struct vm_config *config, u32 index, struct vm **out)
 		return e;
 	log_info("%s: %s, %u vCPUs, %llu MiB, local APICs: %s", config->name, vm->boot.protocol,
 		 vm->nr_vcpus, (unsigned long long)config->memory_bytes >> 20,
-		 lapic_path_name((enum lapic_path)vm->lapic_path));
+		 lapic_path_names[vm->lapic_path]);
 	vms[index] = vm;
 	atomic_add_u32(&nr_alive, 1);
 	*out = vm;

@@ -172,7 +172,7 @@ void vmx_apic_update(struct vcpu *v, enum lapic_view view)
 	x2apic_write(v, proc2_of(view));
 	vmwrite32(VMCS_PIN_CONTROLS, vmx_caps.pin | (is_live ? (u32)PIN_POSTED : 0));
 	eoi_exits_write(&v->lapic);
-	status_write(lapic_highest_irr(v), lapic_highest_isr(v));
+	status_write(lapic_highest(v, APIC_IRR), lapic_highest(v, APIC_ISR));
 }
 
 void vmx_apic_notify(struct vcpu *v)
@@ -218,7 +218,7 @@ void vmx_apic_sync(struct vcpu *v)
  */
 static void threshold_write(struct vcpu *v)
 {
-	u32 class = lapic_highest_irr(v) >> 4;
+	u32 class = lapic_highest(v, APIC_IRR) >> 4;
 	u32 threshold = class <= lapic_cr8_get(v) ? class : 0;
 
 	if (vmread32(VMCS_TPR_THRESHOLD) != threshold)
@@ -240,7 +240,7 @@ void vmx_apic_enter(struct vcpu *v)
 	if (hot->apic_live || !(hot->apic_base & APIC_BASE_EN))
 		vmx_apic_sync(v);
 	if (hot->apic_live)
-		status_write(lapic_highest_irr(v), vmread16(VMCS_GUEST_INTR_STATUS) >> 8);
+		status_write(lapic_highest(v, APIC_IRR), vmread16(VMCS_GUEST_INTR_STATUS) >> 8);
 }
 
 /* Where notifications go and as which vector; ON stays as it is. */

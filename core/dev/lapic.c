@@ -42,13 +42,9 @@ static void ppr_update(u32 *regs)
 
 bool lapic_is_quiet(struct vcpu *v)
 {
-	const u32 *regs = v->lapic.regs;
-
 	if (v->vm->lapic_path != LAPIC_SOFTWARE && lapic_is_enabled(v))
 		hv_apic_sync(v);
-#define WORD(slot) reg_get(regs, APIC_IRR + (slot)*LAPIC_SLOT_BYTES)
-	return !(WORD(0) | WORD(1) | WORD(2) | WORD(3) | WORD(4) | WORD(5) | WORD(6) | WORD(7));
-#undef WORD
+	return !vectors_any(v->lapic.regs, APIC_IRR);
 }
 
 int lapic_pending(struct vcpu *v)
@@ -65,16 +61,9 @@ int lapic_pending(struct vcpu *v)
 	return vector_deliverable(regs, reg_get(regs, APIC_PPR));
 }
 
-u8 lapic_highest_irr(const struct vcpu *v)
+u8 lapic_highest(const struct vcpu *v, u32 array)
 {
-	int vector = vector_highest(v->lapic.regs, APIC_IRR);
-
-	return vector < 0 ? 0 : (u8)vector;
-}
-
-u8 lapic_highest_isr(const struct vcpu *v)
-{
-	int vector = vector_highest(v->lapic.regs, APIC_ISR);
+	int vector = vector_highest(v->lapic.regs, array);
 
 	return vector < 0 ? 0 : (u8)vector;
 }
@@ -83,18 +72,15 @@ bool lapic_has_deliverable(const struct vcpu *v)
 {
 	const u32 *regs = v->lapic.regs;
 	u32 ppr = priority_of(reg_get(regs, APIC_TPR), vector_highest(regs, APIC_ISR));
-	int posted = -1;
+	int vector = vector_highest(regs, APIC_IRR);
 
-	if (!lapic_is_enabled(v))
-		return false;
-	for (int i = 7; i >= 0 && posted < 0; i--) {
+	for (int i = 0; i < 8; i++) {
 		u32 word = atomic_load_u32(&v->hot->posted.pir[i]);
 
 		if (word)
-			posted = i * 32 + (int)bit_last(word);
+			vector = MAX(vector, i * 32 + (int)bit_last(word));
 	}
-	return vector_deliverable(regs, ppr) >= 0 ||
-	       (posted >= 0 && ((u32)posted & 0xf0) > (ppr & 0xf0));
+	return lapic_is_enabled(v) && vector >= 0 && ((u32)vector & 0xf0) > (ppr & 0xf0);
 }
 
 void lapic_irr_merge(struct vcpu *v, u32 index, u32 bits)
@@ -437,12 +423,11 @@ enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
 {
 	u32 offset;
 	enum err e = x2apic_offset(v, msr, LAPIC_W, &offset);
-	u64 checked = value;
+	u64 checked;
 
 	if (e)
 		return e;
-	if (offset == APIC_ICR)
-		checked = (u32)value;
+	checked = offset == APIC_ICR ? (u32)value : value;
 	if (checked & ~(u64)lapic_rules[offset / LAPIC_SLOT_BYTES].x2_writable)
 		return ERR_INVAL;
 	if (offset == APIC_ICR)
@@ -555,7 +540,7 @@ enum err lapic_create(struct vcpu *v)
 	if (!v->lapic.regs)
 		return ERR_NOMEM;
 	v->hot->apic_regs = v->lapic.regs;
-	lapic_timer_init(v);
+	timer_init(&v->lapic.timer, v->cpu, lapic_timer_fire);
 	return ERR_NONE;
 }
 

@@ -144,9 +144,8 @@ void lapic_written(struct vcpu *v, u32 offset);
  */
 void lapic_ipi_send(struct vcpu *v, u32 icr, u32 dest, bool is_sent);
 
-/* The highest vector in IRR or ISR, 0 if there is none. */
-u8 lapic_highest_irr(const struct vcpu *v);
-u8 lapic_highest_isr(const struct vcpu *v);
+/* The highest vector in `array` (APIC_IRR or APIC_ISR), 0 if there is none. */
+u8 lapic_highest(const struct vcpu *v, u32 array);
 
 /* Add `bits` to word `index` of IRR, vectors 32 * index and up. Any CPU. */
 void lapic_irr_merge(struct vcpu *v, u32 index, u32 bits);
@@ -169,8 +168,7 @@ void lapic_cr8_set(struct vcpu *v, u64 value);
  */
 bool lapic_minds_cr8(struct vcpu *v);
 
-/* IA32_TSC_DEADLINE. Writes outside TSC-deadline mode are ignored. The vCPU's CPU. */
-u64 lapic_deadline_get(struct vcpu *v);
+/* Write IA32_TSC_DEADLINE; outside TSC-deadline mode this is ignored. The vCPU's CPU. */
 void lapic_deadline_set(struct vcpu *v, u64 guest_tsc);
 
 /* The host timer has fired for `v`: REQ_APIC_TIMER was set. The vCPU's CPU. */

@@ -10,18 +10,13 @@
 #include "core/npt.h"
 #include "core/vm.h"
 
-static const char *const path_names[NR_LAPIC_PATHS] = {
+const char *const lapic_path_names[NR_LAPIC_PATHS] = {
 	[LAPIC_SOFTWARE] = "software",
 	[LAPIC_TPR_SHADOW] = "software with TPR shadow",
 	[LAPIC_APICV] = "APICv, posted interrupts",
 	[LAPIC_AVIC] = "AVIC",
 	[LAPIC_X2AVIC] = "x2AVIC",
 };
-
-const char *lapic_path_name(enum lapic_path path)
-{
-	return path_names[path];
-}
 
 /* The best path that this CPU offers and `config` allows. */
 static enum lapic_path path_choose(const struct vm_config *config)
@@ -62,9 +57,8 @@ static enum lapic_view view_wanted(struct vcpu *v)
 {
 	u64 base = v->hot->apic_base;
 
-	if (v->vm->lapic_path < LAPIC_APICV || atomic_load_u64(&v->vm->lapic_inhibits))
-		return LAPIC_VIEW_OFF;
-	if (v->lapic.is_paused)
+	if (v->vm->lapic_path < LAPIC_APICV || atomic_load_u64(&v->vm->lapic_inhibits) ||
+	    v->lapic.is_paused)
 		return LAPIC_VIEW_OFF;
 	if (!(base & APIC_BASE_EN) || ALIGN_DOWN(base, PAGE_SIZE) != LAPIC_BASE_RESET)
 		return LAPIC_VIEW_OFF;

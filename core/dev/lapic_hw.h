@@ -52,8 +52,8 @@ static inline bool lapic_view_is_live(enum lapic_view view)
 /* Choose the path of a new VM: the best that this CPU and the configuration allow. ERR_NOMEM. */
 enum err lapic_hw_create(struct vm *vm) __must_check;
 
-/* A name for logs and the monitor. */
-const char *lapic_path_name(enum lapic_path path);
+/* For logs and the monitor. */
+extern const char *const lapic_path_names[NR_LAPIC_PATHS];
 
 /* Add or take away one reason; every vCPU follows before its next entry. Any CPU. */
 void lapic_hw_inhibit(struct vm *vm, u64 reason, bool is_on);

@@ -11,6 +11,12 @@
 #define DEST_ALL_XAPIC 0xffu
 #define DEST_ALL_X2APIC 0xffffffffu
 
+/* Delivery modes of which every destination gets its own. */
+#define MODES_TO_ALL \
+	(BIT(LAPIC_FIXED) | BIT(LAPIC_NMI) | BIT(LAPIC_INIT) | BIT(LAPIC_SIPI))
+
+enum shorthand { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
+
 /* SDM "Logical Destination Mode", flat and cluster model. */
 static bool match_logical_xapic(const u32 *regs, u32 dest)
 {
@@ -118,24 +124,16 @@ enum err lapic_deliver(struct vm *vm, const struct lapic_msg *msg)
 {
 	bool taken = false;
 
-	switch (msg->delivery_mode) {
-	case LAPIC_LOWEST: {
+	if (msg->delivery_mode == LAPIC_LOWEST) {
 		struct vcpu *v = lowest_find(vm, msg);
 
 		return v && msg_accept(v, msg) ? ERR_NONE : ERR_NOENT;
 	}
-	case LAPIC_FIXED:
-	case LAPIC_NMI:
-	case LAPIC_INIT:
-	case LAPIC_SIPI:
-		for (u32 i = 0; i < vm->nr_vcpus; i++) {
-			if (lapic_is_addressed(vm->vcpu[i], msg) && msg_accept(vm->vcpu[i], msg))
-				taken = true;
-		}
-		return taken ? ERR_NONE : ERR_NOENT;
-	default:
+	if (msg->delivery_mode > LAPIC_EXTINT || !(MODES_TO_ALL & BIT(msg->delivery_mode)))
 		return ERR_INVAL;
-	}
+	for (u32 i = 0; i < vm->nr_vcpus; i++)
+		taken |= lapic_is_addressed(vm->vcpu[i], msg) && msg_accept(vm->vcpu[i], msg);
+	return taken ? ERR_NONE : ERR_NOENT;
 }
 
 /* Send to all vCPUs but, perhaps, the sender. */
@@ -151,25 +149,6 @@ static void broadcast(struct vcpu *from, const struct lapic_msg *msg, bool to_se
 	}
 }
 
-enum shorthand { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
-
-static void msg_send(struct vcpu *v, const struct lapic_msg *msg, enum shorthand shorthand)
-{
-	switch (shorthand) {
-	case SHORTHAND_NONE:
-		/* Nobody there is no error that a local APIC could see. */
-		(void)lapic_deliver(v->vm, msg);
-		return;
-	case SHORTHAND_SELF:
-		msg_accept(v, msg);
-		return;
-	case SHORTHAND_ALL:
-	case SHORTHAND_OTHERS:
-		broadcast(v, msg, shorthand == SHORTHAND_ALL);
-		return;
-	}
-}
-
 void lapic_ipi_send(struct vcpu *v, u32 icr, u32 dest, bool is_sent)
 {
 	/* The trigger mode of IPIs counts for INIT only: SDM "Interrupt Command Register (ICR)". */
@@ -181,6 +160,7 @@ void lapic_ipi_send(struct vcpu *v, u32 icr, u32 dest, bool is_sent)
 		.vector = (u8)icr,
 		.is_sent = is_sent,
 	};
+	u64 shorthand = bits_get(icr, 19, ICR_SHORTHAND_SHIFT);
 	bool has_vector = msg.delivery_mode == LAPIC_FIXED || msg.delivery_mode == LAPIC_LOWEST;
 
 	/* INIT level de-assert only set arbitration IDs, on processors that had them. */
@@ -190,5 +170,11 @@ void lapic_ipi_send(struct vcpu *v, u32 icr, u32 dest, bool is_sent)
 		lapic_error(v, ESR_SEND_ILLEGAL_VECTOR);
 		return;
 	}
-	msg_send(v, &msg, (enum shorthand)bits_get(icr, 19, ICR_SHORTHAND_SHIFT));
+	if (shorthand == SHORTHAND_NONE)
+		/* Nobody there is no error that a local APIC could see. */
+		(void)lapic_deliver(v->vm, &msg);
+	else if (shorthand == SHORTHAND_SELF)
+		msg_accept(v, &msg);
+	else
+		broadcast(v, &msg, shorthand == SHORTHAND_ALL);
 }

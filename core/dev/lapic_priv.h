@@ -33,8 +33,10 @@ void lapic_lvt_deliver(struct vcpu *v, u32 offset);
 /* Tell the I/O APIC that a level interrupt has ended. Takes dev_lock. */
 void lapic_eoi_broadcast(struct vcpu *v, u8 vector);
 
+/* What lapic.timer calls. */
+void lapic_timer_fire(struct timer *t);
+
 /* The timer's registers. On the vCPU's CPU. */
-void lapic_timer_init(struct vcpu *v);
 void lapic_timer_stop(struct vcpu *v);
 void lapic_timer_count_write(struct vcpu *v, u32 count);
 u32 lapic_timer_count_read(struct vcpu *v);

@@ -39,11 +39,9 @@
 #define LVT_MODE 0x700u
 #define LVT_MODE_SHIFT 8
 #define LVT_STATUS 0x1000u /* read-only */
-#define LVT_POLARITY 0x2000u
 #define LVT_REMOTE_IRR 0x4000u /* read-only */
 #define LVT_LEVEL 0x8000u
 #define LVT_TIMER_MODE 0x60000u
-#define LVT_TIMER_ONE_SHOT 0x00000u
 #define LVT_RESET APIC_LVT_MASKED
 #define LVT_EXTINT 0x700u /* unmasked */
 

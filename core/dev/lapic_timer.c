@@ -12,11 +12,6 @@
 #define NS_PER_TICK (1000000000u / LAPIC_TIMER_HZ)
 _Static_assert(NS_PER_TICK * LAPIC_TIMER_HZ == 1000000000u, "a tick is whole nanoseconds");
 
-static u32 timer_mode(const struct vcpu *v)
-{
-	return v->lapic.timer_mode;
-}
-
 /* Divide configuration: bits 3, 1 and 0 are the power of two minus one, but 7 is "by 1". */
 static unsigned divide_shift(const struct vcpu *v)
 {
@@ -65,7 +60,7 @@ static void count_expire(struct vcpu *v, u64 now)
 {
 	struct lapic *l = &v->lapic;
 
-	if (timer_mode(v) == APIC_LVT_PERIODIC && reg_get(l->regs, APIC_TIMER_INITIAL)) {
+	if (v->lapic.timer_mode == APIC_LVT_PERIODIC && reg_get(l->regs, APIC_TIMER_INITIAL)) {
 		u64 period = period_tsc(v);
 		u64 late = now - l->timer_deadline_tsc;
 
@@ -93,7 +88,7 @@ static void deadline_check(struct vcpu *v, u64 guest_tsc)
 }
 
 /* The registers are the vCPU's CPU's business, which need not be this one. */
-static void lapic_timer_fire(struct timer *t)
+void lapic_timer_fire(struct timer *t)
 {
 	struct lapic *l = container_of(t, struct lapic, timer);
 
@@ -113,15 +108,10 @@ void lapic_timer_expired(struct vcpu *v)
 		host_timer_arm(v, l->timer_deadline_tsc);
 }
 
-void lapic_timer_init(struct vcpu *v)
-{
-	timer_init(&v->lapic.timer, v->cpu, lapic_timer_fire);
-}
-
 void lapic_timer_count_write(struct vcpu *v, u32 count)
 {
 	/* Neither TSC-deadline mode nor the reserved one counts; hardware may have stored it. */
-	if (timer_mode(v) > APIC_LVT_PERIODIC) {
+	if (v->lapic.timer_mode > APIC_LVT_PERIODIC) {
 		reg_set(v->lapic.regs, APIC_TIMER_INITIAL, 0);
 		return;
 	}
@@ -129,7 +119,7 @@ void lapic_timer_count_write(struct vcpu *v, u32 count)
 	reg_set(v->lapic.regs, APIC_TIMER_INITIAL, count);
 	if (!count)
 		return;
-	if (timer_mode(v) == APIC_LVT_PERIODIC)
+	if (v->lapic.timer_mode == APIC_LVT_PERIODIC)
 		count_arm(v, clock_tsc() + period_tsc(v));
 	else
 		count_arm(v, clock_tsc() + clock_tsc_from_ns(ns_from_count(v, count)));
@@ -142,7 +132,7 @@ static u64 remaining_tsc(const struct vcpu *v, u64 now)
 
 	if (now < deadline)
 		return deadline - now;
-	if (timer_mode(v) != APIC_LVT_PERIODIC)
+	if (v->lapic.timer_mode != APIC_LVT_PERIODIC)
 		return 0;
 	return period_tsc(v) - (now - deadline) % period_tsc(v);
 }
@@ -172,7 +162,7 @@ void lapic_timer_divide_write(struct vcpu *v, u32 value)
 
 void lapic_timer_lvt_write(struct vcpu *v, u32 value)
 {
-	u32 old = timer_mode(v);
+	u32 old = v->lapic.timer_mode;
 	u32 new = value & LVT_TIMER_MODE;
 
 	/* One-shot and periodic share a running count; the other modes start from nothing. */
@@ -184,14 +174,9 @@ void lapic_timer_lvt_write(struct vcpu *v, u32 value)
 	v->lapic.timer_mode = new;
 }
 
-u64 lapic_deadline_get(struct vcpu *v)
-{
-	return v->hot->tsc_deadline;
-}
-
 void lapic_deadline_set(struct vcpu *v, u64 guest_tsc)
 {
-	if (timer_mode(v) != APIC_LVT_DEADLINE)
+	if (v->lapic.timer_mode != APIC_LVT_DEADLINE)
 		return;
 	lapic_timer_stop(v);
 	if (guest_tsc)

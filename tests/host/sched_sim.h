@@ -351,7 +351,7 @@ bool lapic_has_deliverable(const struct vcpu *v)
 	return fake_of(v)->irq;
 }
 
-u8 lapic_highest_irr(const struct vcpu *v)
+u8 lapic_highest(const struct vcpu *v, u32 array __unused_arg)
 {
 	return fake_of(v)->irq ? 0x42 : 0;
 }

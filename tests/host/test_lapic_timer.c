@@ -227,12 +227,12 @@ static void deadline_fires_once(void **state)
 	v->hot->tsc_offset = (u64)-500000;
 	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
 	lapic_deadline_set(v, fake_tsc - 500000 + 2000);
-	assert_int_equal(lapic_deadline_get(v), fake_tsc - 500000 + 2000);
+	assert_int_equal(v->hot->tsc_deadline, fake_tsc - 500000 + 2000);
 	ns_pass(999);
 	assert_false(fired());
 	ns_pass(1);
 	assert_true(fired());
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	ns_pass(100000);
 	assert_false(fired());
 }
@@ -243,7 +243,7 @@ static void deadline_in_the_past_fires_at_once(void **state)
 	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
 	lapic_deadline_set(v, 1);
 	assert_true(fired());
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	lapic_deadline_set(v, fake_tsc);
 	assert_true(fired());
 }
@@ -254,7 +254,7 @@ static void deadline_zero_disarms(void **state)
 	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
 	lapic_deadline_set(v, fake_tsc + 2000);
 	lapic_deadline_set(v, 0);
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	ns_pass(100000);
 	assert_false(fired());
 }
@@ -268,7 +268,7 @@ static void deadline_never_wraps(void **state)
 	assert_int_equal(v->lapic.timer.deadline_tsc, ~0ull);
 	ns_pass(1000000000);
 	assert_false(fired());
-	assert_int_equal(lapic_deadline_get(v), ~0ull);
+	assert_int_equal(v->hot->tsc_deadline, ~0ull);
 }
 
 static void deadline_needs_its_mode(void **state)
@@ -276,7 +276,7 @@ static void deadline_needs_its_mode(void **state)
 	(void)state;
 	mmio_set(v, APIC_LVT_TIMER, ONE_SHOT | VECTOR);
 	lapic_deadline_set(v, fake_tsc + 2000);
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	ns_pass(10000);
 	assert_false(fired());
 	/* And the count does not work in that mode. */
@@ -295,7 +295,7 @@ static void mode_switch_disarms(void **state)
 	lapic_deadline_set(v, fake_tsc + 2000);
 	mmio_set(v, APIC_LVT_TIMER, ONE_SHOT | VECTOR);
 	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	ns_pass(10000);
 	assert_false(fired());
 	mmio_set(v, APIC_LVT_TIMER, PERIODIC | VECTOR);
@@ -339,7 +339,7 @@ static void reserved_mode_does_nothing(void **state)
 	ns_pass(1000);
 	assert_false(fired());
 	mmio_set(v, APIC_LVT_TIMER, DEADLINE | VECTOR);
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 }
 
 static void illegal_vector_is_an_error(void **state)
@@ -404,7 +404,7 @@ static void fast_deadline_is_settled(void **state)
 	lapic_deadline_settle(v);
 	assert_false(v->hot->is_deadline_noted);
 	assert_int_equal(v->lapic.timer.deadline_tsc, 1200000);
-	assert_int_equal(lapic_deadline_get(v), 700000);
+	assert_int_equal(v->hot->tsc_deadline, 700000);
 	time_set(1199999);
 	assert_false(fired());
 	time_set(1200000);
@@ -421,7 +421,7 @@ static void fast_deadline_is_settled(void **state)
 	fake_tsc = 1401000;
 	lapic_deadline_settle(v);
 	assert_true(fired());
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	/* Noted, and stopped since. */
 	assert_int_equal(lapic_fast_deadline(v->hot, 1000000, 901000), NEXT_SKIP);
 	mmio_set(v, APIC_LVT_TIMER, ONE_SHOT | VECTOR);
@@ -437,7 +437,7 @@ static void fast_deadline_fires(void **state)
 	/* In the past, or now. */
 	assert_int_equal(lapic_fast_deadline(v->hot, 1, 1000000), NEXT_SKIP);
 	assert_int_equal(v->hot->irq_vector, VECTOR);
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	assert_true(fired());
 	assert_int_equal(lapic_fast_deadline(v->hot, 1000000, 1000000), NEXT_SKIP);
 	assert_true(fired());
@@ -445,11 +445,11 @@ static void fast_deadline_fires(void **state)
 	assert_int_equal(lapic_fast_expire(v->hot, 1000000), NEXT_SLOW);
 	assert_int_equal(lapic_fast_deadline(v->hot, 1000100, 1000000), NEXT_SKIP);
 	assert_int_equal(lapic_fast_expire(v->hot, 1000099), NEXT_SLOW);
-	assert_int_equal(lapic_deadline_get(v), 1000100);
+	assert_int_equal(v->hot->tsc_deadline, 1000100);
 	assert_false(fired());
 	assert_int_equal(lapic_fast_expire(v->hot, 1000100), NEXT_AGAIN);
 	assert_int_equal(v->hot->irq_vector, VECTOR);
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	assert_true(fired());
 	/* Masked: it passes in silence. */
 	mmio_set(v, APIC_LVT_TIMER, DEADLINE | APIC_LVT_MASKED | VECTOR);
@@ -476,7 +476,7 @@ static void fast_deadline_leaves_the_rest(void **state)
 	assert_int_equal(lapic_fast_deadline(v->hot, 2000000, 1000000), NEXT_SLOW);
 	mmio_set(v, APIC_LVT_TIMER, DEADLINE | PERIODIC | VECTOR);
 	assert_int_equal(lapic_fast_deadline(v->hot, 2000000, 1000000), NEXT_SLOW);
-	assert_int_equal(lapic_deadline_get(v), 0);
+	assert_int_equal(v->hot->tsc_deadline, 0);
 	assert_false(v->hot->is_deadline_noted);
 	assert_int_equal(lapic_pending(v), -1);
 }

@@ -159,7 +159,7 @@ static void test_post(void **state)
 	hv_apic_sync(f0->v);
 	assert_false(control(f0) & ON);
 	assert_int_equal(f0->v->hot->posted.pir[2], 0);
-	assert_int_equal(lapic_highest_irr(f0->v), 0x52);
+	assert_int_equal(lapic_highest(f0->v, APIC_IRR), 0x52);
 	/* In the guest: a notification to where it is. */
 	hv_apic_post(f0->v, 0x53);
 	assert_int_equal(machine.result.notifications, 1);
