@@ -187,26 +187,19 @@ static void reg_write(struct vm *vm, u32 reg, u32 value)
 		redir_write(vm, pin, reg & 1, value);
 }
 
-static u32 page_read(const struct ioapic *io, u32 offset)
-{
-	switch (offset) {
-	case IOREGSEL:
-		return io->select;
-	case IOWIN:
-		return reg_read(io, io->select);
-	default:
-		return 0;
-	}
-}
-
 u64 ioapic_read(struct vm *vm, u32 offset, unsigned width_bytes)
 {
+	const struct ioapic *io = &vm->ioapic;
 	u32 lane = offset % REG_STRIDE;
+	u64 value = 0;
 
 	if (!width_bytes || width_bytes > 8 || lane >= sizeof(u32))
 		return 0;
-	return ((u64)page_read(&vm->ioapic, offset - lane) >> (8 * lane)) &
-	       MASK(width_bytes * 8 - 1, 0);
+	if (offset - lane == IOREGSEL)
+		value = io->select;
+	else if (offset - lane == IOWIN)
+		value = reg_read(io, io->select);
+	return (value >> (8 * lane)) & MASK(width_bytes * 8 - 1, 0);
 }
 
 void ioapic_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value)

@@ -153,15 +153,6 @@ static u8 modem_lines(const struct uart *u)
 	       (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0);
 }
 
-static u8 data_read(struct uart *u)
-{
-	u8 byte = 0;
-
-	if (ring_get(&u->fifo, &byte))
-		fifo_fill(u);
-	return byte;
-}
-
 /* Reading IIR acknowledges the transmitter's interrupt if it is the one shown. */
 static u8 iir_read(struct uart *u)
 {
@@ -172,29 +163,17 @@ static u8 iir_read(struct uart *u)
 	return cause | (is_fifo_enabled(u) ? IIR_FIFO : 0);
 }
 
-static u8 lsr_read(struct uart *u)
-{
-	u8 value = LSR_THRE | LSR_TEMT | u->lsr_error;
-
-	u->lsr_error = 0;
-	return value | (ring_used(&u->fifo) ? LSR_DATA : 0);
-}
-
-static u8 msr_read(struct uart *u)
-{
-	u8 value = modem_lines(u) | u->msr_delta;
-
-	u->msr_delta = 0;
-	return value;
-}
-
 static u8 reg_read(struct uart *u, enum uart_reg reg)
 {
+	u8 value = 0;
+
 	if ((u->lcr & LCR_DLAB) && reg <= REG_IER)
 		return u->divisor[reg];
 	switch (reg) {
 	case REG_DATA:
-		return data_read(u);
+		if (ring_get(&u->fifo, &value))
+			fifo_fill(u);
+		return value;
 	case REG_IER:
 		return u->ier;
 	case REG_IIR:
@@ -204,9 +183,13 @@ static u8 reg_read(struct uart *u, enum uart_reg reg)
 	case REG_MCR:
 		return u->mcr;
 	case REG_LSR:
-		return lsr_read(u);
+		value = LSR_THRE | LSR_TEMT | u->lsr_error | (ring_used(&u->fifo) ? LSR_DATA : 0);
+		u->lsr_error = 0;
+		return value;
 	case REG_MSR:
-		return msr_read(u);
+		value = modem_lines(u) | u->msr_delta;
+		u->msr_delta = 0;
+		return value;
 	case REG_SCRATCH:
 		break;
 	}
