@@ -315,25 +315,21 @@ void pit_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 v
 		control_write(vm, (u8)value);
 }
 
-/* Start from the initial count, if there is one. */
-static void gate_trigger(struct pit_channel *c)
-{
-	c->start_tsc = clock_tsc();
-	c->is_started = c->is_loaded;
-}
-
 static void gate_set(struct pit_channel *c, bool gate)
 {
 	u64 elapsed = channel_elapsed(c);
 	bool rises = gate && !c->gate;
 
 	c->gate = gate;
-	if (rises && (is_periodic(c) || is_triggered(c)))
-		gate_trigger(c);
-	else if (rises)
+	if (rises && (is_periodic(c) || is_triggered(c))) {
+		/* Start from the initial count, if there is one. */
+		c->start_tsc = clock_tsc();
+		c->is_started = c->is_loaded;
+	} else if (rises) {
 		c->start_tsc = clock_tsc() - clock_tsc_from_ns(ticks_to_ns(elapsed, PIT_HZ));
-	else if (!gate)
+	} else if (!gate) {
 		c->paused_ticks = is_periodic(c) ? 0 : elapsed;
+	}
 }
 
 u32 pit_port61_read(struct vm *vm, u16 port __unused_arg, unsigned width_bytes __unused_arg)
