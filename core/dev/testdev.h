@@ -13,9 +13,9 @@
  *   0x2040          not 0: no local APIC by hardware in this VM, until 0 is written; reads as that
  *   0xff000000      64 KiB of memory that is emulated access by access
  *
- * Kernels bring devices up themselves, but test kernels that are written for a PC take for granted
- * the state in which its BIOS leaves them: PIC and timer tick, and the first CPU's local APIC passes
- * them on. So these VMs get it.
+ * Kernels bring devices up themselves, but test kernels that are written for a PC take for
+ * granted the state in which its BIOS leaves them: PIC and timer tick, and the first CPU's local
+ * APIC passes them on. So these VMs get it.
  *
  * Under vm->dev_lock.
  */
