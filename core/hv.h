@@ -73,9 +73,7 @@ struct code64 {
  * npt_max_leaf  Highest level of nested leaves that pt_init() may use. After probe, any CPU.
  * has_timer     Does run() come out by itself for the first timer? Else a host interrupt has to.
  * vm_init       Set up vm->vendor (MSR and I/O bitmaps, nested root format). ERR_NOMEM.
- * vm_free       Undo vm_init.
  * vcpu_init     Allocate and fill control structures for a vCPU. ERR_NOMEM.
- * vcpu_free     Undo vcpu_init.
  * vcpu_load     Make this CPU the vCPU's home: VMPTRLD, host state, per-CPU addresses.
  * vcpu_unload   Leave no trace of it on this CPU (VMCLEAR, saved MSRs).
  * vcpu_reset    Control state after RESET or INIT (intercepts, injections, blocking cleared);
@@ -126,9 +124,7 @@ struct code64 {
 	X(unsigned, npt_max_leaf, (void), ())                                                      \
 	X(bool, has_timer, (void), ())                                                             \
 	X(enum err, vm_init, (struct vm * vm), (vm))                                               \
-	X(void, vm_free, (struct vm * vm), (vm))                                                   \
 	X(enum err, vcpu_init, (struct vcpu * v), (v))                                             \
-	X(void, vcpu_free, (struct vcpu * v), (v))                                                 \
 	X(void, vcpu_load, (struct vcpu * v), (v))                                                 \
 	X(void, vcpu_unload, (struct vcpu * v), (v))                                               \
 	X(void, vcpu_reset, (struct vcpu * v), (v))                                                \

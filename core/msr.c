@@ -201,13 +201,6 @@ enum err msr_create(struct vcpu *v)
 	return ERR_NONE;
 }
 
-void msr_destroy(struct vcpu *v)
-{
-	if (v->msr)
-		page_free(v->msr);
-	v->msr = NULL;
-}
-
 void msr_reset(struct vcpu *v)
 {
 	*v->msr = (struct msr_state){ 0 };

@@ -16,7 +16,6 @@ struct vcpu_hot;
 
 /* Allocate v->msr and give every emulated MSR its value after RESET. ERR_NOMEM. */
 enum err msr_create(struct vcpu *v) __must_check;
-void msr_destroy(struct vcpu *v);
 void msr_reset(struct vcpu *v);
 
 /* Put into this CPU the MSRs that the hardware does not switch (TSC_AUX). With hv_vcpu_load(). */

@@ -15,8 +15,6 @@
 
 static enum err vcpu_parts_create(struct vcpu *v)
 {
-	enum err e;
-
 	v->hot->cpuid = page_alloc();
 	v->fpu = page_alloc_contig(fpu_area_bytes(), 64, true);
 	if (!v->hot->cpuid || !v->fpu)
@@ -24,12 +22,10 @@ static enum err vcpu_parts_create(struct vcpu *v)
 	/* Loaded before it is reset. */
 	v->xcr0 = XCR0_X87;
 	fpu_area_init(v->fpu);
-	e = lapic_create(v);
-	if (e)
-		return e;
+	if (lapic_create(v))
+		return ERR_NOMEM;
 	cpuid_build(v);
-	e = msr_create(v);
-	return e ? e : hv_vcpu_init(v);
+	return msr_create(v) ? ERR_NOMEM : hv_vcpu_init(v);
 }
 
 static void vcpu_place(struct vcpu *v)
@@ -43,7 +39,6 @@ static void vcpu_place(struct vcpu *v)
 enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out)
 {
 	struct vcpu *v = page_alloc_contig(sizeof(*v), PAGE_SIZE, true);
-	enum err e;
 
 	if (!v)
 		return ERR_NOMEM;
@@ -52,29 +47,11 @@ enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out)
 	v->last_cpu = SCHED_ANY_CPU;
 	vcpu_place(v);
 	v->hot = page_alloc();
-	if (v->hot)
-		v->hot->vcpu = v;
-	e = v->hot ? vcpu_parts_create(v) : ERR_NOMEM;
-	if (e)
-		vcpu_destroy(v);
-	else
-		*out = v;
-	return e;
-}
-
-void vcpu_destroy(struct vcpu *v)
-{
-	if (v->hot) {
-		hv_vcpu_free(v);
-		lapic_destroy(v);
-		msr_destroy(v);
-		if (v->hot->cpuid)
-			page_free(v->hot->cpuid);
-		page_free(v->hot);
-	}
-	if (v->fpu)
-		page_free_contig(v->fpu, fpu_area_bytes());
-	page_free_contig(v, sizeof(*v));
+	if (!v->hot)
+		return ERR_NOMEM;
+	v->hot->vcpu = v;
+	*out = v;
+	return vcpu_parts_create(v);
 }
 
 /* Access rights after RESET and INIT, in the layout of AR_*. */

@@ -161,9 +161,8 @@ struct vcpu {
 	void *vendor; /* [c] struct vmx_vcpu or struct svm_vcpu */
 };
 
-/* Create vCPU `index` of `vm`. ERR_NOMEM, with nothing left behind. */
+/* Create vCPU `index` of `vm`. ERR_NOMEM: Lamina cannot go on, so nothing is given back. */
 enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out) __must_check;
-void vcpu_destroy(struct vcpu *v);
 
 /*
  * Everything as after RESET; the first vCPU then stands where vm->boot says, the others wait for a

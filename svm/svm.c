@@ -51,27 +51,11 @@ enum err svm_vm_init(struct vm *vm)
 	svm->msrpm = page_alloc_contig(SVM_MSRPM_BYTES, PAGE_SIZE, false);
 	svm->iopm = page_alloc_contig(IOPM_BYTES, PAGE_SIZE, false);
 	vm->vendor = svm;
-	if (!svm->msrpm || !svm->iopm) {
-		svm_vm_free(vm);
+	if (!svm->msrpm || !svm->iopm)
 		return ERR_NOMEM;
-	}
 	memset(svm->msrpm, 0xff, SVM_MSRPM_BYTES);
 	memset(svm->iopm, 0xff, IOPM_BYTES);
 	return ERR_NONE;
-}
-
-void svm_vm_free(struct vm *vm)
-{
-	struct svm_vm *svm = vm->vendor;
-
-	if (!svm)
-		return;
-	if (svm->msrpm)
-		page_free_contig(svm->msrpm, SVM_MSRPM_BYTES);
-	if (svm->iopm)
-		page_free_contig(svm->iopm, IOPM_BYTES);
-	page_free(svm);
-	vm->vendor = NULL;
 }
 
 /* Each vCPU has an ASID of its own for as long as the CPU has enough; sharing only costs flushes.
@@ -99,18 +83,6 @@ enum err svm_vcpu_init(struct vcpu *v)
 	v->hot->vmcb = vmcb;
 	v->hot->vmcb_pa = va_to_pa(vmcb).v;
 	return ERR_NONE;
-}
-
-void svm_vcpu_free(struct vcpu *v)
-{
-	struct svm_vcpu *svm = v->vendor;
-
-	if (!svm)
-		return;
-	if (svm->vmcb)
-		page_free(svm->vmcb);
-	page_free(svm);
-	v->vendor = NULL;
 }
 
 #define INTERCEPTS3                                                                                \

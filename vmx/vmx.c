@@ -58,27 +58,11 @@ enum err vmx_vm_init(struct vm *vm)
 	vm->vendor = vmx;
 	vmx->msr_bitmap = page_alloc();
 	vmx->x2apic_bitmap = page_alloc();
-	if (!vmx->msr_bitmap || !vmx->x2apic_bitmap) {
-		vmx_vm_free(vm);
+	if (!vmx->msr_bitmap || !vmx->x2apic_bitmap)
 		return ERR_NOMEM;
-	}
 	memset(vmx->msr_bitmap, 0xff, PAGE_SIZE);
 	memset(vmx->x2apic_bitmap, 0xff, PAGE_SIZE);
 	return ERR_NONE;
-}
-
-void vmx_vm_free(struct vm *vm)
-{
-	struct vmx_vm *vmx = vm->vendor;
-
-	if (!vmx)
-		return;
-	if (vmx->msr_bitmap)
-		page_free(vmx->msr_bitmap);
-	if (vmx->x2apic_bitmap)
-		page_free(vmx->x2apic_bitmap);
-	page_free(vmx);
-	vm->vendor = NULL;
 }
 
 _Static_assert(BOOT_MAX_VMS * VM_MAX_VCPUS < 0xffff, "every vCPU has a VPID of its own");
@@ -101,18 +85,6 @@ enum err vmx_vcpu_init(struct vcpu *v)
 	if (vmclear(va_to_pa(vmx->vmcs)))
 		panic("VMCLEAR of a new VMCS failed");
 	return ERR_NONE;
-}
-
-void vmx_vcpu_free(struct vcpu *v)
-{
-	struct vmx_vcpu *vmx = v->vendor;
-
-	if (!vmx)
-		return;
-	if (vmx->vmcs)
-		page_free(vmx->vmcs);
-	page_free(vmx);
-	v->vendor = NULL;
 }
 
 void vmx_controls_write(struct vcpu *v)

@@ -543,13 +543,3 @@ enum err lapic_create(struct vcpu *v)
 	timer_init(&v->lapic.timer, v->cpu, lapic_timer_fire);
 	return ERR_NONE;
 }
-
-void lapic_destroy(struct vcpu *v)
-{
-	if (!v->lapic.regs)
-		return;
-	lapic_timer_stop(v);
-	v->hot->apic_regs = NULL;
-	page_free(v->lapic.regs);
-	v->lapic.regs = NULL;
-}

@@ -67,7 +67,6 @@ struct lapic {
 
 /* Allocate the register page; v->hot, v->cpu and v->index are valid. ERR_NOMEM. Creation. */
 enum err lapic_create(struct vcpu *v) __must_check;
-void lapic_destroy(struct vcpu *v);
 
 /*
  * State after RESET, or after INIT (keeps IA32_APIC_BASE and thus the mode). SDM "Local APIC State

@@ -474,7 +474,7 @@ void fake_machine_drop(void)
 			posted_vcpu_drop(&machine.fakes[i]);
 		else
 			avic_vcpu_drop(&machine.fakes[i]);
-		lapic_destroy(machine.vm.vcpu[i]);
+		page_free(machine.vm.vcpu[i]->lapic.regs);
 		page_free(machine.vm.vcpu[i]->hot);
 	}
 	if (machine.config.is_vmx)

@@ -218,7 +218,7 @@ static inline void vm_make(u32 nr_vcpus)
 static inline void vm_drop(void)
 {
 	for (u32 i = 0; i < vm.nr_vcpus; i++)
-		lapic_destroy(&vcpus[i]);
+		page_free(vcpus[i].lapic.regs);
 	assert_false(dev_locked);
 }
 

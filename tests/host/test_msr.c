@@ -162,7 +162,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	for (u32 i = 0; i < FIXTURE_CPUS; i++)
-		msr_destroy(&vcpus[i]);
+		page_free(vcpus[i].msr);
 	vm_drop();
 	return 0;
 }
@@ -797,8 +797,7 @@ static void reset_forgets(void **state)
 static void out_of_memory(void **state)
 {
 	(void)state;
-	msr_destroy(v);
-	msr_destroy(v);
+	page_free(v->msr);
 	fake_no_memory = true;
 	assert_int_equal(msr_create(v), ERR_NOMEM);
 	fake_no_memory = false;
