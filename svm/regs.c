@@ -83,30 +83,17 @@ bool svm_code64_get(struct vcpu *v, struct code64 *out)
 	return true;
 }
 
+/* Where in the VMCB each one lies. */
+#define AT(seg) offsetof(struct vmcb, seg)
+
 static struct vmcb_seg *seg_field(struct vmcb *vmcb, enum seg s)
 {
-	switch (s) {
-	case SEG_ES:
-		return &vmcb->es;
-	case SEG_CS:
-		return &vmcb->cs;
-	case SEG_SS:
-		return &vmcb->ss;
-	case SEG_DS:
-		return &vmcb->ds;
-	case SEG_FS:
-		return &vmcb->fs;
-	case SEG_GS:
-		return &vmcb->gs;
-	case SEG_LDTR:
-		return &vmcb->ldtr;
-	case SEG_TR:
-		return &vmcb->tr;
-	case SEG_GDTR:
-		return &vmcb->gdtr;
-	default:
-		return &vmcb->idtr;
-	}
+	static const u16 at[NR_SEGS] = {
+		AT(es), AT(cs), AT(ss), AT(ds), AT(fs),
+		AT(gs), AT(ldtr), AT(tr), AT(gdtr), AT(idtr),
+	};
+
+	return (struct vmcb_seg *)(void *)((u8 *)vmcb + at[s]);
 }
 
 /* The VMCB has descriptor bits 55:52 right above bits 47:40. */

@@ -121,21 +121,6 @@ void svm_vcpu_reset(struct vcpu *v)
 	svm_dirty(v);
 }
 
-static void debug_registers_swap(struct svm_vcpu *svm, bool is_load)
-{
-	if (is_load) {
-		write_dr0(svm->dr[0]);
-		write_dr1(svm->dr[1]);
-		write_dr2(svm->dr[2]);
-		write_dr3(svm->dr[3]);
-	} else {
-		svm->dr[0] = read_dr0();
-		svm->dr[1] = read_dr1();
-		svm->dr[2] = read_dr2();
-		svm->dr[3] = read_dr3();
-	}
-}
-
 void svm_vcpu_load(struct vcpu *v)
 {
 	struct vcpu_hot *hot = v->hot;
@@ -145,7 +130,7 @@ void svm_vcpu_load(struct vcpu *v)
 			  (u64)this_cpu()->apic_id << MODE_APIC_SHIFT;
 	hot->host_vmcb_pa = va_to_pa(area + PAGE_SIZE).v;
 	vmsave(hot->host_vmcb_pa);
-	debug_registers_swap(svm_vcpu(v), true);
+	debug_addresses_load(svm_vcpu(v)->dr);
 	svm_dirty(v);
 	/*
 	 * With fewer ASIDs than vCPUs another one may have used this one's. NAP-20: and AVIC's
@@ -158,7 +143,7 @@ void svm_vcpu_load(struct vcpu *v)
 
 void svm_vcpu_unload(struct vcpu *v)
 {
-	debug_registers_swap(svm_vcpu(v), false);
+	debug_addresses_save(svm_vcpu(v)->dr);
 }
 
 void svm_tsc_offset(struct vcpu *v)

@@ -5,6 +5,8 @@
  */
 #include "vmx/vmx.h"
 
+#include <string.h>
+
 #include "arch/x86/cpu.h"
 #include "arch/x86/insn.h"
 #include "arch/x86/regs.h"
@@ -19,16 +21,33 @@ static u64 masked(u64 real, u64 mask, u64 shadow)
 	return (real & ~mask) | (shadow & mask);
 }
 
+/* One line per register that is simply somewhere: how it is read and written, and where. */
+#define REG_PLACES(X)                                                                              \
+	X(REG_RIP, vmreadnat, vmwritenat, VMCS_GUEST_RIP)                                          \
+	X(REG_RSP, vmreadnat, vmwritenat, VMCS_GUEST_RSP)                                          \
+	X(REG_RFLAGS, vmreadnat, vmwritenat, VMCS_GUEST_RFLAGS)                                    \
+	X(REG_DR7, vmreadnat, vmwritenat, VMCS_GUEST_DR7)                                          \
+	X(REG_PAT, vmread64, vmwrite64, VMCS_GUEST_PAT)                                            \
+	X(REG_FS_BASE, vmreadnat, vmwritenat, VMCS_GUEST_FS_BASE)                                  \
+	X(REG_GS_BASE, vmreadnat, vmwritenat, VMCS_GUEST_GS_BASE)                                  \
+	X(REG_KERNEL_GS_BASE, rdmsr, wrmsr, MSR_KERNEL_GS_BASE)                                    \
+	X(REG_STAR, rdmsr, wrmsr, MSR_STAR)                                                        \
+	X(REG_LSTAR, rdmsr, wrmsr, MSR_LSTAR)                                                      \
+	X(REG_CSTAR, rdmsr, wrmsr, MSR_CSTAR)                                                      \
+	X(REG_SFMASK, rdmsr, wrmsr, MSR_FMASK)                                                     \
+	X(REG_SYSENTER_ESP, vmreadnat, vmwritenat, VMCS_GUEST_SYSENTER_ESP)                        \
+	X(REG_SYSENTER_EIP, vmreadnat, vmwritenat, VMCS_GUEST_SYSENTER_EIP)                        \
+	X(REG_DEBUGCTL, vmread64, vmwrite64, VMCS_GUEST_DEBUGCTL)
+
 u64 vmx_reg_get(struct vcpu *v, enum reg r)
 {
 	(void)v;
 	switch (r) {
-	case REG_RIP:
-		return vmreadnat(VMCS_GUEST_RIP);
-	case REG_RSP:
-		return vmreadnat(VMCS_GUEST_RSP);
-	case REG_RFLAGS:
-		return vmreadnat(VMCS_GUEST_RFLAGS);
+#define X(reg, get, set, place)                                                                    \
+	case reg:                                                                                  \
+		return get(place);
+		REG_PLACES(X)
+#undef X
 	case REG_CR0:
 		return masked(vmreadnat(VMCS_GUEST_CR0), CR0_HELD, vmreadnat(VMCS_CR0_SHADOW));
 	case REG_CR2:
@@ -42,32 +61,8 @@ u64 vmx_reg_get(struct vcpu *v, enum reg r)
 		return vmread64(VMCS_GUEST_EFER);
 	case REG_DR6:
 		return read_dr6();
-	case REG_DR7:
-		return vmreadnat(VMCS_GUEST_DR7);
-	case REG_PAT:
-		return vmread64(VMCS_GUEST_PAT);
-	case REG_FS_BASE:
-		return vmreadnat(VMCS_GUEST_FS_BASE);
-	case REG_GS_BASE:
-		return vmreadnat(VMCS_GUEST_GS_BASE);
-	case REG_KERNEL_GS_BASE:
-		return rdmsr(MSR_KERNEL_GS_BASE);
-	case REG_STAR:
-		return rdmsr(MSR_STAR);
-	case REG_LSTAR:
-		return rdmsr(MSR_LSTAR);
-	case REG_CSTAR:
-		return rdmsr(MSR_CSTAR);
-	case REG_SFMASK:
-		return rdmsr(MSR_FMASK);
 	case REG_SYSENTER_CS:
 		return vmread32(VMCS_GUEST_SYSENTER_CS);
-	case REG_SYSENTER_ESP:
-		return vmreadnat(VMCS_GUEST_SYSENTER_ESP);
-	case REG_SYSENTER_EIP:
-		return vmreadnat(VMCS_GUEST_SYSENTER_EIP);
-	case REG_DEBUGCTL:
-		return vmread64(VMCS_GUEST_DEBUGCTL);
 	case NR_REGS:
 		break;
 	}
@@ -98,7 +93,7 @@ static void pdptes_load(struct vcpu *v)
 		return;
 	/* Tables outside RAM: not present, so that the guest faults. */
 	if (gmem_read(v->vm, (gpa_t){ cr3 }, entry, sizeof(entry)))
-		entry[0] = entry[1] = entry[2] = entry[3] = 0;
+		memset(entry, 0, sizeof(entry));
 	for (unsigned i = 0; i < ARRAY_SIZE(entry); i++)
 		if ((entry[i] & PDPTE_P) && (entry[i] & reserved))
 			entry[i] = 0;
@@ -136,12 +131,11 @@ static void efer_set(u64 value)
 void vmx_reg_set(struct vcpu *v, enum reg r, u64 value)
 {
 	switch (r) {
-	case REG_RIP:
-		return vmwritenat(VMCS_GUEST_RIP, value);
-	case REG_RSP:
-		return vmwritenat(VMCS_GUEST_RSP, value);
-	case REG_RFLAGS:
-		return vmwritenat(VMCS_GUEST_RFLAGS, value);
+#define X(reg, get, set, place)                                                                    \
+	case reg:                                                                                  \
+		return set(place, value);
+		REG_PLACES(X)
+#undef X
 	case REG_CR0:
 		return cr0_set(v, value);
 	case REG_CR2:
@@ -155,32 +149,8 @@ void vmx_reg_set(struct vcpu *v, enum reg r, u64 value)
 		return efer_set(value);
 	case REG_DR6:
 		return write_dr6(value);
-	case REG_DR7:
-		return vmwritenat(VMCS_GUEST_DR7, value);
-	case REG_PAT:
-		return vmwrite64(VMCS_GUEST_PAT, value);
-	case REG_FS_BASE:
-		return vmwritenat(VMCS_GUEST_FS_BASE, value);
-	case REG_GS_BASE:
-		return vmwritenat(VMCS_GUEST_GS_BASE, value);
-	case REG_KERNEL_GS_BASE:
-		return wrmsr(MSR_KERNEL_GS_BASE, value);
-	case REG_STAR:
-		return wrmsr(MSR_STAR, value);
-	case REG_LSTAR:
-		return wrmsr(MSR_LSTAR, value);
-	case REG_CSTAR:
-		return wrmsr(MSR_CSTAR, value);
-	case REG_SFMASK:
-		return wrmsr(MSR_FMASK, value);
 	case REG_SYSENTER_CS:
 		return vmwrite32(VMCS_GUEST_SYSENTER_CS, (u32)value);
-	case REG_SYSENTER_ESP:
-		return vmwritenat(VMCS_GUEST_SYSENTER_ESP, value);
-	case REG_SYSENTER_EIP:
-		return vmwritenat(VMCS_GUEST_SYSENTER_EIP, value);
-	case REG_DEBUGCTL:
-		return vmwrite64(VMCS_GUEST_DEBUGCTL, value);
 	case NR_REGS:
 		break;
 	}

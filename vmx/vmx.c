@@ -150,34 +150,26 @@ static void host_state_write(struct vcpu *v)
 }
 
 /* Registers that VMX leaves to software and that the host itself has no use for. */
+static const u32 switched_msrs[] = { MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK,
+				     MSR_KERNEL_GS_BASE };
+_Static_assert(ARRAY_SIZE(switched_msrs) == VMX_SWITCHED_MSRS, "a place for each");
+
 static void switched_load(const struct vmx_vcpu *vmx)
 {
 	write_cr2(vmx->cr2);
-	write_dr0(vmx->dr[0]);
-	write_dr1(vmx->dr[1]);
-	write_dr2(vmx->dr[2]);
-	write_dr3(vmx->dr[3]);
+	debug_addresses_load(vmx->dr);
 	write_dr6(vmx->dr6);
-	wrmsr(MSR_STAR, vmx->star);
-	wrmsr(MSR_LSTAR, vmx->lstar);
-	wrmsr(MSR_CSTAR, vmx->cstar);
-	wrmsr(MSR_FMASK, vmx->sfmask);
-	wrmsr(MSR_KERNEL_GS_BASE, vmx->kernel_gs_base);
+	for (u32 i = 0; i < VMX_SWITCHED_MSRS; i++)
+		wrmsr(switched_msrs[i], vmx->msr[i]);
 }
 
 static void switched_save(struct vmx_vcpu *vmx)
 {
 	vmx->cr2 = read_cr2();
-	vmx->dr[0] = read_dr0();
-	vmx->dr[1] = read_dr1();
-	vmx->dr[2] = read_dr2();
-	vmx->dr[3] = read_dr3();
+	debug_addresses_save(vmx->dr);
 	vmx->dr6 = read_dr6();
-	vmx->star = rdmsr(MSR_STAR);
-	vmx->lstar = rdmsr(MSR_LSTAR);
-	vmx->cstar = rdmsr(MSR_CSTAR);
-	vmx->sfmask = rdmsr(MSR_FMASK);
-	vmx->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+	for (u32 i = 0; i < VMX_SWITCHED_MSRS; i++)
+		vmx->msr[i] = rdmsr(switched_msrs[i]);
 }
 
 void vmx_vcpu_load(struct vcpu *v)

@@ -106,6 +106,8 @@ struct vmx_vm {
 	u64 *pid_table; /* [c] descriptors by APIC ID, for IPI virtualization; or NULL */
 };
 
+#define VMX_SWITCHED_MSRS 5
+
 struct vmx_vcpu {
 	u32 *vmcs; /* [c] page */
 	u64 eptp; /* [o] */
@@ -114,7 +116,7 @@ struct vmx_vcpu {
 	u64 cr2; /* [o] while not loaded, as all below */
 	u64 dr[4];
 	u64 dr6;
-	u64 star, lstar, cstar, sfmask, kernel_gs_base;
+	u64 msr[VMX_SWITCHED_MSRS];
 };
 
 static inline struct vmx_vcpu *vmx_vcpu(struct vcpu *v)

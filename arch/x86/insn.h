@@ -137,6 +137,23 @@ INSN_REG(dr2, "dr2")
 INSN_REG(dr3, "dr3")
 INSN_REG(dr6, "dr6")
 INSN_REG(dr7, "dr7")
+
+/* The addresses of the breakpoints. */
+static inline void debug_addresses_load(const u64 dr[4])
+{
+	write_dr0(dr[0]);
+	write_dr1(dr[1]);
+	write_dr2(dr[2]);
+	write_dr3(dr[3]);
+}
+
+static inline void debug_addresses_save(u64 dr[4])
+{
+	dr[0] = read_dr0();
+	dr[1] = read_dr1();
+	dr[2] = read_dr2();
+	dr[3] = read_dr3();
+}
 #undef INSN_REG
 
 /* Extended control register 0; needs CR4.OSXSAVE. */
