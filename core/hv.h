@@ -34,11 +34,9 @@ enum seg {
 };
 
 /* Access rights as in bytes 5 and 6 of a descriptor: the layout of the VMCS access-rights field. */
-#define AR_TYPE MASK(3, 0)
 #define AR_S BIT(4)
 #define AR_DPL MASK(6, 5)
 #define AR_P BIT(7)
-#define AR_AVL BIT(12)
 #define AR_L BIT(13)
 #define AR_DB BIT(14)
 #define AR_G BIT(15)

@@ -168,15 +168,11 @@ u64 timer_deadline_except(const struct timer *t)
 	struct list_node *node;
 
 	lock_acquire(&q->lock);
-	list_for_each(node, &q->timers)
-	{
-		const struct timer *other = container_of(node, struct timer, node);
-
-		if (other == t)
-			continue;
-		deadline_tsc = other->deadline_tsc;
-		break;
-	}
+	node = list_first(&q->timers);
+	if (node && container_of(node, struct timer, node) == t)
+		node = list_next(&q->timers, node);
+	if (node)
+		deadline_tsc = container_of(node, struct timer, node)->deadline_tsc;
 	lock_release(&q->lock);
 	return deadline_tsc;
 }

@@ -22,8 +22,7 @@
 #include "core/lib/log.h"
 #include "core/vm.h"
 
-/* Entries of the physical ID table; the page's address lies between. */
-#define PHYSICAL_HOST_ID MASK(11, 0)
+/* Entries of the physical ID table: the host's APIC ID in bits 11:0, the page's address, and */
 #define PHYSICAL_IS_RUNNING BIT(62)
 #define PHYSICAL_VALID BIT(63)
 
@@ -322,27 +321,16 @@ void svm_apic_ipi_decode(struct vcpu *v, struct exit *x)
 /* Registers whose writes exit with the value in the page and RIP behind the instruction. */
 static bool is_trap(u32 offset)
 {
-	switch (offset) {
-	case APIC_ID:
-	case APIC_EOI:
-	case APIC_REMOTE_READ:
-	case APIC_LDR:
-	case APIC_DFR:
-	case APIC_SVR:
-	case APIC_ESR:
-	case APIC_ICR:
-	case APIC_LVT_TIMER:
-	case APIC_LVT_THERMAL:
-	case APIC_LVT_PERF:
-	case APIC_LVT_LINT0:
-	case APIC_LVT_LINT1:
-	case APIC_LVT_ERROR:
-	case APIC_TIMER_INITIAL:
-	case APIC_TIMER_DIVIDE:
-		return true;
-	default:
-		return false;
-	}
+	static const u16 traps[] = {
+		APIC_ID, APIC_EOI, APIC_REMOTE_READ, APIC_LDR, APIC_DFR, APIC_SVR, APIC_ESR,
+		APIC_ICR, APIC_LVT_TIMER, APIC_LVT_THERMAL, APIC_LVT_PERF, APIC_LVT_LINT0,
+		APIC_LVT_LINT1, APIC_LVT_ERROR, APIC_TIMER_INITIAL, APIC_TIMER_DIVIDE,
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(traps); i++)
+		if (traps[i] == offset)
+			return true;
+	return false;
 }
 
 /*

@@ -84,13 +84,11 @@ static enum err word_choose(const struct control_word *w, bool has_true)
 
 static enum err words_choose(u64 basic)
 {
-	for (u32 i = 0; i < ARRAY_SIZE(words); i++) {
-		enum err e = word_choose(&words[i], basic & BASIC_TRUE_CONTROLS);
+	enum err e = ERR_NONE;
 
-		if (e)
-			return e;
-	}
-	return ERR_NONE;
+	for (u32 i = 0; i < ARRAY_SIZE(words) && !e; i++)
+		e = word_choose(&words[i], basic & BASIC_TRUE_CONTROLS);
+	return e;
 }
 
 static void feature_report(bool is_present, const char *name)
@@ -158,7 +156,6 @@ enum err vmx_probe(void)
 {
 	u64 control = rdmsr(MSR_FEATURE_CONTROL);
 	u64 basic;
-	enum err e;
 
 	if ((control & FEATURE_CONTROL_LOCK) && !(control & FEATURE_CONTROL_VMX)) {
 		log_err("vmx: disabled by firmware; look for VT-x or virtualization in its set-up");
@@ -166,11 +163,8 @@ enum err vmx_probe(void)
 	}
 	basic = rdmsr(MSR_VMX_BASIC);
 	vmx_caps.revision = (u32)(basic & BASIC_REVISION);
-	e = words_choose(basic);
-	if (!e)
-		e = ept_check();
-	if (e)
-		return e;
+	if (words_choose(basic) || ept_check())
+		return ERR_UNSUPPORTED;
 	timer_choose();
 	ipiv_choose();
 	log_info("vmx: revision 0x%x, EPT, unrestricted guest", vmx_caps.revision);

@@ -89,6 +89,11 @@ enum err vmx_vcpu_init(struct vcpu *v)
 
 void vmx_controls_write(struct vcpu *v)
 {
+	static const enum vmcs32 zero[] = {
+		VMCS_PF_ERROR_MASK, VMCS_PF_ERROR_MATCH, VMCS_CR3_TARGET_COUNT,
+		VMCS_EXIT_MSR_STORE_COUNT, VMCS_EXIT_MSR_LOAD_COUNT, VMCS_ENTRY_MSR_LOAD_COUNT,
+		VMCS_ENTRY_INTR_INFO,
+	};
 	const struct vmx_vcpu *vmx = vmx_vcpu(v);
 	const struct vmx_vm *vm = v->vm->vendor;
 
@@ -99,13 +104,8 @@ void vmx_controls_write(struct vcpu *v)
 	vmwrite32(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
 	/* #DB and #AC can recur inside their own delivery for ever. */
 	vmwrite32(VMCS_EXCEPTION_BITMAP, BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC));
-	vmwrite32(VMCS_PF_ERROR_MASK, 0);
-	vmwrite32(VMCS_PF_ERROR_MATCH, 0);
-	vmwrite32(VMCS_CR3_TARGET_COUNT, 0);
-	vmwrite32(VMCS_EXIT_MSR_STORE_COUNT, 0);
-	vmwrite32(VMCS_EXIT_MSR_LOAD_COUNT, 0);
-	vmwrite32(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
-	vmwrite32(VMCS_ENTRY_INTR_INFO, 0);
+	for (u32 i = 0; i < ARRAY_SIZE(zero); i++)
+		vmwrite32(zero[i], 0);
 	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(vm->msr_bitmap).v);
 	vmwrite64(VMCS_EPTP, vmx->eptp);
 	vmwrite64(VMCS_LINK_POINTER, ~0ull);
@@ -125,12 +125,12 @@ void vmx_vcpu_reset(struct vcpu *v)
 /* What the CPU is to be after an exit: this CPU's own state. SDM "Host-State Area". */
 static void host_state_write(struct vcpu *v)
 {
+	static const enum vmcs16 null[] = { VMCS_HOST_SS_SEL, VMCS_HOST_DS_SEL, VMCS_HOST_ES_SEL,
+					    VMCS_HOST_FS_SEL, VMCS_HOST_GS_SEL };
+
 	vmwrite16(VMCS_HOST_CS_SEL, SEL_CODE);
-	vmwrite16(VMCS_HOST_SS_SEL, SEL_NULL);
-	vmwrite16(VMCS_HOST_DS_SEL, SEL_NULL);
-	vmwrite16(VMCS_HOST_ES_SEL, SEL_NULL);
-	vmwrite16(VMCS_HOST_FS_SEL, SEL_NULL);
-	vmwrite16(VMCS_HOST_GS_SEL, SEL_NULL);
+	for (u32 i = 0; i < ARRAY_SIZE(null); i++)
+		vmwrite16(null[i], SEL_NULL);
 	vmwrite16(VMCS_HOST_TR_SEL, SEL_TSS);
 	vmwritenat(VMCS_HOST_CR0, read_cr0());
 	vmwritenat(VMCS_HOST_CR3, iso_root_cr3());

@@ -70,7 +70,6 @@
 #define ENTRY_LOAD_EFER BIT(15)
 
 /* Interruption information, in and out. */
-#define INTR_VECTOR MASK(7, 0)
 #define INTR_TYPE_SHIFT 8
 #define INTR_HAS_ERR BIT(11)
 #define INTR_NMI_UNBLOCKED BIT(12) /* by an IRET that then faulted */

@@ -43,11 +43,6 @@ static inline void list_push_back(struct list *list, struct list_node *node)
 	list_insert_before(&list->head, node);
 }
 
-static inline void list_push_front(struct list *list, struct list_node *node)
-{
-	list_insert_before(list->head.next, node);
-}
-
 /* Take `node` out of its list; its links are NULL afterwards, so that use after it shows. */
 static inline void list_remove(struct list_node *node)
 {

@@ -39,7 +39,7 @@ static void list_keeps_order(void **state)
 	assert_null(list_first(&list));
 	list_push_back(&list, &b.node);
 	list_push_back(&list, &d.node);
-	list_push_front(&list, &a.node);
+	list_insert_before(list.head.next, &a.node);
 	list_insert_before(&d.node, &c.node);
 	expect_items(&list, "abcd");
 	assert_null(list_next(&list, &d.node));
