@@ -90,9 +90,8 @@ static void posted_wake(struct sched_cpu *c)
 	}
 }
 
-static void slice_over(struct timer *t)
+static void slice_over(struct timer *t __unused_arg)
 {
-	(void)t;
 	resched_request();
 }
 

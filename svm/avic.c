@@ -268,15 +268,13 @@ void svm_apic_post(struct vcpu *v, u8 vector)
 }
 
 /* Senders write to IRR itself. */
-void svm_apic_sync(struct vcpu *v)
+void svm_apic_sync(struct vcpu *v __unused_arg)
 {
-	(void)v;
 }
 
 /* VMRUN looks at IRR, and svm_run() brings V_TPR in line. */
-void svm_apic_enter(struct vcpu *v)
+void svm_apic_enter(struct vcpu *v __unused_arg)
 {
-	(void)v;
 }
 
 void svm_apic_load(struct vcpu *v)

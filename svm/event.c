@@ -14,10 +14,7 @@ static void iret_intercept(struct vcpu *v, bool is_on)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
 
-	if (is_on)
-		vmcb->intercept3 |= INTERCEPT3_IRET;
-	else
-		vmcb->intercept3 &= ~(u32)INTERCEPT3_IRET;
+	vmcb->intercept3 = (u32)bits_put(vmcb->intercept3, INTERCEPT3_IRET, is_on);
 	svm_dirty(v);
 }
 
@@ -51,10 +48,7 @@ static bool is_vnmi_blocked(struct vcpu *v)
 
 static void vnmi_block_set(struct vcpu *v, bool is_blocked)
 {
-	if (is_blocked)
-		svm_vmcb(v)->vintr |= VINTR_NMI_MASK;
-	else
-		svm_vmcb(v)->vintr &= ~VINTR_NMI_MASK;
+	svm_vmcb(v)->vintr = bits_put(svm_vmcb(v)->vintr, VINTR_NMI_MASK, is_blocked);
 	svm_dirty(v);
 }
 
@@ -141,10 +135,8 @@ void svm_blocking_set(struct vcpu *v, u32 blocking)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
 
-	if (blocking & (BLOCK_STI | BLOCK_MOV_SS))
-		vmcb->int_state |= INT_SHADOW;
-	else
-		vmcb->int_state &= ~INT_SHADOW;
+	vmcb->int_state =
+		bits_put(vmcb->int_state, INT_SHADOW, blocking & (BLOCK_STI | BLOCK_MOV_SS));
 	if (svm_caps.has_vnmi)
 		vnmi_block_set(v, blocking & BLOCK_NMI);
 	else if (!(blocking & BLOCK_NMI))

@@ -162,10 +162,7 @@ void svm_pause_exits(struct vcpu *v, bool is_on)
 
 	vmcb->pause_count = svm_caps.has_pause_filter ? PAUSE_COUNT : 0;
 	vmcb->pause_threshold = svm_caps.has_pause_threshold ? PAUSE_THRESHOLD : 0;
-	if (is_on)
-		vmcb->intercept3 |= INTERCEPT3_PAUSE;
-	else
-		vmcb->intercept3 &= ~(u32)INTERCEPT3_PAUSE;
+	vmcb->intercept3 = (u32)bits_put(vmcb->intercept3, INTERCEPT3_PAUSE, is_on);
 	svm_dirty(v);
 }
 

@@ -262,9 +262,8 @@ void vmx_apic_load(struct vcpu *v)
 }
 
 /* Hardware that posts to a preempted vCPU interrupts this CPU in vain: entry looks at ON. */
-void vmx_apic_unload(struct vcpu *v)
+void vmx_apic_unload(struct vcpu *v __unused_arg)
 {
-	(void)v;
 }
 
 /* posted.pml: NV and NDST before the caller's look at ON. */

@@ -6,9 +6,8 @@
 
 typedef unsigned long long ull;
 
-void vmx_dump(struct vcpu *v)
+void vmx_dump(struct vcpu *v __unused_arg)
 {
-	(void)v;
 	log_err("  pin %08x proc %08x proc2 %08x exit %08x entry %08x", vmread32(VMCS_PIN_CONTROLS),
 		vmread32(VMCS_PROC_CONTROLS), vmread32(VMCS_PROC2_CONTROLS),
 		vmread32(VMCS_EXIT_CONTROLS), vmread32(VMCS_ENTRY_CONTROLS));

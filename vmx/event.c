@@ -9,11 +9,10 @@ static bool is_by_instruction(u8 type)
 	return type == EVENT_SOFT_INT || type == EVENT_SOFT_EXC || type == EVENT_PRIV_SOFT_EXC;
 }
 
-void vmx_inject(struct vcpu *v, const struct event *event)
+void vmx_inject(struct vcpu *v __unused_arg, const struct event *event)
 {
 	u32 info = event->vector | (u32)event->type << INTR_TYPE_SHIFT | (u32)INTR_VALID;
 
-	(void)v;
 	/* Real mode has no error codes, and an entry that injects one is refused. */
 	if (event->has_err && (vmreadnat(VMCS_GUEST_CR0) & CR0_PE)) {
 		info |= INTR_HAS_ERR;
@@ -56,15 +55,13 @@ struct event vmx_injection_take(struct vcpu *v)
 }
 
 /* BLOCK_* are the bits of the interruptibility state. */
-u32 vmx_blocking_get(struct vcpu *v)
+u32 vmx_blocking_get(struct vcpu *v __unused_arg)
 {
-	(void)v;
 	return vmread32(VMCS_GUEST_INTERRUPTIBILITY);
 }
 
-void vmx_blocking_set(struct vcpu *v, u32 blocking)
+void vmx_blocking_set(struct vcpu *v __unused_arg, u32 blocking)
 {
-	(void)v;
 	vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, blocking);
 }
 

@@ -39,9 +39,8 @@ static u64 masked(u64 real, u64 mask, u64 shadow)
 	X(REG_SYSENTER_EIP, vmreadnat, vmwritenat, VMCS_GUEST_SYSENTER_EIP)                        \
 	X(REG_DEBUGCTL, vmread64, vmwrite64, VMCS_GUEST_DEBUGCTL)
 
-u64 vmx_reg_get(struct vcpu *v, enum reg r)
+u64 vmx_reg_get(struct vcpu *v __unused_arg, enum reg r)
 {
-	(void)v;
 	switch (r) {
 #define X(reg, get, set, place)                                                                    \
 	case reg:                                                                                  \
@@ -122,9 +121,9 @@ static void cr4_set(struct vcpu *v, u64 value)
 
 static void efer_set(u64 value)
 {
-	u32 entry = vmread32(VMCS_ENTRY_CONTROLS) & ~(u32)ENTRY_GUEST_64;
+	u64 entry = vmread32(VMCS_ENTRY_CONTROLS);
 
-	vmwrite32(VMCS_ENTRY_CONTROLS, value & EFER_LMA ? entry | (u32)ENTRY_GUEST_64 : entry);
+	vmwrite32(VMCS_ENTRY_CONTROLS, (u32)bits_put(entry, ENTRY_GUEST_64, value & EFER_LMA));
 	vmwrite64(VMCS_GUEST_EFER, value);
 }
 
@@ -156,12 +155,11 @@ void vmx_reg_set(struct vcpu *v, enum reg r, u64 value)
 	}
 }
 
-bool vmx_code64_get(struct vcpu *v, struct code64 *out)
+bool vmx_code64_get(struct vcpu *v __unused_arg, struct code64 *out)
 {
 	/* Neither bit is one that the guest sees otherwise than it is. */
 	u64 cr4 = vmreadnat(VMCS_GUEST_CR4);
 
-	(void)v;
 	if (!vmx_is_code64() || (cr4 & CR4_LA57))
 		return false;
 	out->rip = vmreadnat(VMCS_GUEST_RIP);
@@ -172,38 +170,28 @@ bool vmx_code64_get(struct vcpu *v, struct code64 *out)
 	return true;
 }
 
-/* Encodings of neighbouring segment registers are 2 apart; the table registers have no AR. */
+/* Encodings of neighbouring registers are 2 apart; the table registers have no AR and selector. */
 #define SEG_FIELD(type, first, s) ((enum type)(VMCS_GUEST_ES_##first + 2 * (unsigned)(s)))
+_Static_assert(VMCS_GUEST_IDTR_BASE == VMCS_GUEST_ES_BASE + 2 * SEG_IDTR &&
+		       VMCS_GUEST_IDTR_LIMIT == VMCS_GUEST_ES_LIMIT + 2 * SEG_IDTR,
+	       "the same order");
 
-void vmx_seg_get(struct vcpu *v, enum seg s, struct segment *out)
+void vmx_seg_get(struct vcpu *v __unused_arg, enum seg s, struct segment *out)
 {
-	(void)v;
-	*out = (struct segment){ 0 };
-	if (s >= SEG_GDTR) {
-		bool is_gdt = s == SEG_GDTR;
-
-		out->base = vmreadnat(is_gdt ? VMCS_GUEST_GDTR_BASE : VMCS_GUEST_IDTR_BASE);
-		out->limit = vmread32(is_gdt ? VMCS_GUEST_GDTR_LIMIT : VMCS_GUEST_IDTR_LIMIT);
+	*out = (struct segment){ .base = vmreadnat(SEG_FIELD(vmcsnat, BASE, s)),
+				 .limit = vmread32(SEG_FIELD(vmcs32, LIMIT, s)) };
+	if (s >= SEG_GDTR)
 		return;
-	}
-	out->base = vmreadnat(SEG_FIELD(vmcsnat, BASE, s));
-	out->limit = vmread32(SEG_FIELD(vmcs32, LIMIT, s));
 	out->ar = vmread32(SEG_FIELD(vmcs32, AR, s));
 	out->sel = vmread16(SEG_FIELD(vmcs16, SEL, s));
 }
 
-void vmx_seg_set(struct vcpu *v, enum seg s, const struct segment *seg)
+void vmx_seg_set(struct vcpu *v __unused_arg, enum seg s, const struct segment *seg)
 {
-	(void)v;
-	if (s >= SEG_GDTR) {
-		bool is_gdt = s == SEG_GDTR;
-
-		vmwritenat(is_gdt ? VMCS_GUEST_GDTR_BASE : VMCS_GUEST_IDTR_BASE, seg->base);
-		vmwrite32(is_gdt ? VMCS_GUEST_GDTR_LIMIT : VMCS_GUEST_IDTR_LIMIT, seg->limit);
-		return;
-	}
 	vmwritenat(SEG_FIELD(vmcsnat, BASE, s), seg->base);
 	vmwrite32(SEG_FIELD(vmcs32, LIMIT, s), seg->limit);
+	if (s >= SEG_GDTR)
+		return;
 	vmwrite32(SEG_FIELD(vmcs32, AR, s), seg->ar);
 	vmwrite16(SEG_FIELD(vmcs16, SEL, s), seg->sel);
 }

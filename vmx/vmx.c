@@ -23,9 +23,7 @@
 
 static void bit_set(u8 *bitmap, u32 n, bool is_set)
 {
-	u8 bit = (u8)BIT(n % 8);
-
-	bitmap[n / 8] = (u8)(is_set ? bitmap[n / 8] | bit : bitmap[n / 8] & ~bit);
+	bitmap[n / 8] = (u8)bits_put(bitmap[n / 8], BIT(n % 8), is_set);
 }
 
 void vmx_bitmap_set(u8 *bitmap, u32 msr, u32 exits)
@@ -200,21 +198,17 @@ void vmx_tsc_offset(struct vcpu *v)
 #define PLE_GAP 128u
 #define PLE_WINDOW 4096u
 
-void vmx_pause_exits(struct vcpu *v, bool is_on)
+void vmx_pause_exits(struct vcpu *v __unused_arg, bool is_on)
 {
-	u32 proc2;
+	u64 proc = vmread32(VMCS_PROC_CONTROLS), proc2 = vmread32(VMCS_PROC2_CONTROLS);
 
-	(void)v;
 	if (!(vmx_caps.proc2_may & PROC2_PAUSE_LOOP)) {
-		u32 proc = vmread32(VMCS_PROC_CONTROLS) & ~(u32)PROC_PAUSE;
-
-		vmwrite32(VMCS_PROC_CONTROLS, is_on ? proc | (u32)PROC_PAUSE : proc);
+		vmwrite32(VMCS_PROC_CONTROLS, (u32)bits_put(proc, PROC_PAUSE, is_on));
 		return;
 	}
-	proc2 = vmread32(VMCS_PROC2_CONTROLS) & ~(u32)PROC2_PAUSE_LOOP;
 	vmwrite32(VMCS_PLE_GAP, PLE_GAP);
 	vmwrite32(VMCS_PLE_WINDOW, PLE_WINDOW);
-	vmwrite32(VMCS_PROC2_CONTROLS, is_on ? proc2 | (u32)PROC2_PAUSE_LOOP : proc2);
+	vmwrite32(VMCS_PROC2_CONTROLS, (u32)bits_put(proc2, PROC2_PAUSE_LOOP, is_on));
 }
 
 #define INSN_ERROR_NOT_CLEAR 4u

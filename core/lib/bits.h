@@ -35,6 +35,12 @@ static inline unsigned bit_first(u64 x)
 	return (unsigned)__builtin_ctzll(x);
 }
 
+/* `x` with `bits` set or clear. */
+static inline u64 bits_put(u64 x, u64 bits, bool is_set)
+{
+	return is_set ? x | bits : x & ~bits;
+}
+
 /* The field hi:lo of `x`, shifted down. */
 static inline u64 bits_get(u64 x, unsigned hi, unsigned lo)
 {
