@@ -99,24 +99,24 @@ static __noreturn void run_end(void)
 	machine_poweroff();
 }
 
-static void quit(void)
+static __noreturn void stop(const char *why)
 {
 	cli();
 	cpus_stop();
-	log_info("ended by the operator");
+	log_info("%s", why);
 	run_end();
+}
+
+static void quit(void)
+{
+	stop("ended by the operator");
 }
 
 static void all_over(void)
 {
-	if (boot->config.on_end == CONFIG_ON_END_STAY) {
-		log_info("all VMs are over; the monitor stays");
-		return;
-	}
-	cli();
-	cpus_stop();
-	log_info("all VMs are over");
-	run_end();
+	if (boot->config.on_end != CONFIG_ON_END_STAY)
+		stop("all VMs are over");
+	log_info("all VMs are over; the monitor stays");
 }
 
 /* After a panic: an unattended run ends, a machine whose operator said "stay" does. */

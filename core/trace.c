@@ -16,8 +16,6 @@
 /* A writer may be in the middle of these when a copy is made. */
 #define TORN_ENTRIES 4
 
-typedef unsigned long long ull;
-
 static struct held {
 	struct trace_entry *ring;
 	u32 next;

@@ -250,7 +250,6 @@ void vcpu_regs_print(struct vcpu *v, void (*say)(const char *fmt, ...))
 					"r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
 	static const char segs[][5] = { "es", "cs", "ss", "ds", "fs",
 					"gs", "ldtr", "tr", "gdtr", "idtr" };
-	typedef unsigned long long ull;
 	const u64 *g = v->hot->gprs;
 	struct segment s;
 

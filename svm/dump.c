@@ -3,8 +3,6 @@
 #include "core/lib/log.h"
 #include "svm/svm.h"
 
-typedef unsigned long long ull;
-
 const char *svm_exit_name(u32 code)
 {
 	switch (code) {

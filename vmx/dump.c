@@ -4,8 +4,6 @@
 #include "core/lib/log.h"
 #include "vmx/vmx.h"
 
-typedef unsigned long long ull;
-
 void vmx_dump(struct vcpu *v __unused_arg)
 {
 	log_err("  pin %08x proc %08x proc2 %08x exit %08x entry %08x", vmread32(VMCS_PIN_CONTROLS),

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/lib/bits.h"
+
 #define LOCK_TRIES 20000000u
 
 static struct {
@@ -32,12 +34,14 @@ void log_break_lock(void)
 	__atomic_store_n(&state.is_broken, 1, __ATOMIC_RELEASE);
 }
 
-/* Returns false if the line has to go out without the lock. */
+struct held {
+	u64 flags;
+	bool is_locked; /* else the line has to go out without */
+};
+
 static bool lock_take(void)
 {
-	u32 tries;
-
-	for (tries = 0; tries < LOCK_TRIES; tries++) {
+	for (u32 tries = 0; tries < LOCK_TRIES; tries++) {
 		if (!__atomic_exchange_n(&state.locked, 1, __ATOMIC_ACQUIRE))
 			return true;
 		if (__atomic_load_n(&state.is_broken, __ATOMIC_ACQUIRE))
@@ -48,30 +52,28 @@ static bool lock_take(void)
 	return false;
 }
 
-static void lock_give(bool taken)
+/* Interrupts off, then the lock. */
+static struct held log_enter(void)
 {
-	if (taken)
+	struct held h = { .flags = state.hooks.irq_save ? state.hooks.irq_save() : 0 };
+
+	h.is_locked = lock_take();
+	return h;
+}
+
+static void log_leave(struct held h)
+{
+	if (h.is_locked)
 		__atomic_store_n(&state.locked, 0, __ATOMIC_RELEASE);
-}
-
-static u64 irqs_off(void)
-{
-	return state.hooks.irq_save ? state.hooks.irq_save() : 0;
-}
-
-static void irqs_back(u64 flags)
-{
 	if (state.hooks.irq_restore)
-		state.hooks.irq_restore(flags);
+		state.hooks.irq_restore(h.flags);
 }
 
 static void ring_append(const char *text, u32 len_bytes)
 {
 	u32 at = (u32)(state.head % LOG_RING_BYTES);
-	u32 first = LOG_RING_BYTES - at;
+	u32 first = MIN(LOG_RING_BYTES - at, len_bytes);
 
-	if (first > len_bytes)
-		first = len_bytes;
 	memcpy(&state.ring[at], text, first);
 	memcpy(state.ring, text + first, len_bytes - first);
 	__atomic_store_n(&state.head, state.head + len_bytes, __ATOMIC_RELEASE);
@@ -79,16 +81,13 @@ static void ring_append(const char *text, u32 len_bytes)
 
 static void line_emit(enum log_level level, const char *line, u32 len_bytes)
 {
-	u64 flags = irqs_off();
-	bool taken = lock_take();
-	u32 i;
+	struct held h = log_enter();
 
 	ring_append(line, len_bytes);
 	if (level <= __atomic_load_n(&state.level, __ATOMIC_RELAXED))
-		for (i = 0; i < state.nr_sinks; i++)
+		for (u32 i = 0; i < state.nr_sinks; i++)
 			state.sinks[i].write(line, len_bytes);
-	lock_give(taken);
-	irqs_back(flags);
+	log_leave(h);
 }
 
 static u32 prefix_format(enum log_level level, char *line, u32 size_bytes)
@@ -163,12 +162,10 @@ static u32 ring_copy(u64 *position, char *out, u32 size_bytes)
 
 u32 log_read(u64 *position, char *out, u32 size_bytes)
 {
-	u64 flags = irqs_off();
-	bool taken = lock_take();
+	struct held h = log_enter();
 	u32 n = ring_copy(position, out, size_bytes);
 
-	lock_give(taken);
-	irqs_back(flags);
+	log_leave(h);
 	return n;
 }
 
@@ -184,15 +181,13 @@ static void sink_replay(const struct log_sink *sink)
 
 bool log_sink_add(const struct log_sink *sink)
 {
-	u64 flags = irqs_off();
-	bool taken = lock_take();
+	struct held h = log_enter();
 	bool fits = state.nr_sinks < LOG_SINKS_MAX;
 
 	if (fits) {
 		sink_replay(sink);
 		state.sinks[state.nr_sinks++] = *sink;
 	}
-	lock_give(taken);
-	irqs_back(flags);
+	log_leave(h);
 	return fits;
 }

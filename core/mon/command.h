@@ -10,8 +10,6 @@
 #include "core/console.h"
 #include "core/vm.h"
 
-typedef unsigned long long ull;
-
 struct args {
 	struct vm *vm; /* NULL: the host */
 	struct vcpu *v; /* number 0 unless another is named */

@@ -13,6 +13,7 @@
 #include "core/hv.h"
 #include "core/mon/command.h"
 #include "core/pause.h"
+#include "core/slow.h"
 #include "core/trace.h"
 
 #define PAUSE_WAIT_US 2000000
@@ -246,11 +247,6 @@ static u64 stat_before[BOOT_MAX_VMS][NR_EXIT_KINDS], stat_tsc[BOOT_MAX_VMS];
 
 static void stat_counts(const struct vm *vm)
 {
-	static const char *const names[] = {
-#define X(name, text) text,
-		EXIT_KINDS(X)
-#undef X
-	};
 	u64 ticks = MAX(rdtsc() - stat_tsc[vm->index], 1ull);
 
 	stat_tsc[vm->index] += ticks;
@@ -261,7 +257,7 @@ static void stat_counts(const struct vm *vm)
 		for (u32 i = 0; i < vm->nr_vcpus; i++)
 			sum += vm->vcpu[i]->hot->exit_counts[kind];
 		if (sum)
-			console_print("%-32s %14llu %10llu\n", names[kind], (ull)sum,
+			console_print("%-32s %14llu %10llu\n", exit_kind_text(kind), (ull)sum,
 				      (ull)mul_div_u64(sum - *before, tsc_khz * 1000, ticks));
 		*before = sum;
 	}
