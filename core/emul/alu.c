@@ -52,6 +52,15 @@ static u64 alu_logic(u64 result, unsigned size, u64 *flags)
 	return result & size_mask(size);
 }
 
+/* The same for a shift, which brings its own carry. */
+static u64 alu_shifted(u64 result, bool is_carry, bool is_overflow, unsigned size, u64 *flags)
+{
+	alu_logic(result, size, flags);
+	flags_set(flags, FLAG_CF, is_carry);
+	flags_set(flags, FLAG_OF, is_overflow);
+	return result & size_mask(size);
+}
+
 static u64 alu_rotate(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
 {
 	unsigned bits = 8 * size;
@@ -91,28 +100,19 @@ static u64 alu_rotate_carry(enum emul_op op, u64 a, unsigned count, unsigned siz
 static u64 alu_shift_left(u64 a, unsigned count, unsigned size, u64 *flags)
 {
 	unsigned bits = 8 * size;
-	u64 result = a << count & size_mask(size);
+	u64 result = a << count;
 	bool carry = count <= bits && (a >> (bits - count) & 1);
 
-	flags_result(flags, result, size);
-	flags_carry(flags, 0, msb(result, size) ^ carry, size);
-	flags_set(flags, FLAG_CF, carry);
-	return result;
+	return alu_shifted(result, carry, msb(result, size) ^ carry, size, flags);
 }
 
 static u64 alu_shift_right(u64 a, unsigned count, unsigned size, bool is_signed, u64 *flags)
 {
 	u64 wide = is_signed ? sign_extend(a, size) : a;
-	u64 before = (u64)((s64)wide >> (count - 1));
-	u64 result;
+	u64 before = is_signed ? (u64)((s64)wide >> (count - 1)) : wide >> (count - 1);
+	u64 result = is_signed ? (u64)((s64)before >> 1) : before >> 1;
 
-	if (!is_signed)
-		before = wide >> (count - 1);
-	result = (is_signed ? (u64)((s64)before >> 1) : before >> 1) & size_mask(size);
-	flags_result(flags, result, size);
-	flags_carry(flags, 0, !is_signed && msb(a, size), size);
-	flags_set(flags, FLAG_CF, before & 1);
-	return result;
+	return alu_shifted(result, before & 1, !is_signed && msb(a, size), size, flags);
 }
 
 static u64 alu_shift(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
@@ -142,18 +142,12 @@ u64 alu_compute(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags)
 		return alu_add(a, b, 0, size, flags);
 	case EMUL_OP_ADC:
 		return alu_add(a, b, carry, size, flags);
-	case EMUL_OP_SUB:
+	case EMUL_OP_SUB: case EMUL_OP_CMP:
 		return alu_sub(a, b, 0, size, flags);
 	case EMUL_OP_SBB:
 		return alu_sub(a, b, carry, size, flags);
-	case EMUL_OP_CMP:
-		alu_sub(a, b, 0, size, flags);
-		return a;
-	case EMUL_OP_AND:
+	case EMUL_OP_AND: case EMUL_OP_TEST:
 		return alu_logic(a & b, size, flags);
-	case EMUL_OP_TEST:
-		alu_logic(a & b, size, flags);
-		return a;
 	case EMUL_OP_OR:
 		return alu_logic(a | b, size, flags);
 	case EMUL_OP_XOR:
@@ -162,8 +156,7 @@ u64 alu_compute(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags)
 		return ~a & size_mask(size);
 	case EMUL_OP_NEG:
 		return alu_sub(0, a, 0, size, flags);
-	case EMUL_OP_INC:
-	case EMUL_OP_DEC:
+	case EMUL_OP_INC: case EMUL_OP_DEC:
 		result = op == EMUL_OP_INC ? alu_add(a, 1, 0, size, flags)
 					   : alu_sub(a, 1, 0, size, flags);
 		flags_set(flags, FLAG_CF, carry);
@@ -195,11 +188,7 @@ u64 alu_shift_double(enum emul_op op, u64 a, u64 b, unsigned count, unsigned siz
 		result = a >> count | b << (bits - count);
 		carry = a >> (count - 1) & 1;
 	}
-	result &= size_mask(size);
-	flags_result(flags, result, size);
-	flags_carry(flags, 0, msb(result ^ old, size), size);
-	flags_set(flags, FLAG_CF, carry);
-	return result;
+	return alu_shifted(result, carry, msb(result ^ old, size), size, flags);
 }
 
 u64 alu_mul(u64 a, u64 b, unsigned size, bool is_signed, u64 *hi, u64 *flags)

@@ -42,7 +42,7 @@ struct row {
 	u16 form[EMUL_NR_OPNDS]; /* enum form */
 };
 
-#define ROW(name, form1, form2, form3, flags) { EMUL_OP_##name, flags, { form1, form2, form3 } }
+#define ROW(name, flags, ...) { EMUL_OP_##name, flags, { __VA_ARGS__ } }
 
 /* Groups stand behind the mnemonics in struct row.op. */
 enum group {
@@ -57,16 +57,16 @@ _Static_assert(END_OF_GROUPS <= 256, "struct row.op is one byte");
 /* By struct emul_insn.map and the opcode. */
 static const struct row rows[4][256] = {
 #define OP1(first, last, ...) [0][(first) ... (last)] = ROW(__VA_ARGS__),
-#define OP2(first, last, ...) [1][(first) ... (last)] = ROW(__VA_ARGS__, 0),
+#define OP2(first, last, name, ...) [1][(first) ... (last)] = ROW(name, 0, __VA_ARGS__),
 #include "core/emul/opcodes.def"
-	[2][0 ... 255] = ROW(OTHER, En, __, __, 0),
-	[3][0 ... 255] = ROW(OTHER, En, Ib, __, 0),
+	[2][0 ... 255] = ROW(OTHER, 0, En),
+	[3][0 ... 255] = ROW(OTHER, 0, En, Ib),
 };
 
 static const struct row groups[END_OF_GROUPS - EMUL_NR_OPS][8] = {
-#define MEMBER(group, reg, name, form1, form2)                                                     \
-	[EMUL_OP_GRP_##group - EMUL_NR_OPS][reg] = ROW(name, form1, form2, __, 0),
-#define PLAIN(name) ROW(name, __, __, __, 0)
+#define MEMBER(group, reg, name, ...)                                                              \
+	[EMUL_OP_GRP_##group - EMUL_NR_OPS][reg] = ROW(name, 0, __VA_ARGS__),
+#define PLAIN(name) ROW(name, 0, __)
 #define GRP(group, r0, r1, r2, r3, r4, r5, r6, r7)                                                 \
 	[EMUL_OP_GRP_##group - EMUL_NR_OPS] = { PLAIN(r0), PLAIN(r1), PLAIN(r2), PLAIN(r3),        \
 						PLAIN(r4), PLAIN(r5), PLAIN(r6), PLAIN(r7) },
@@ -85,15 +85,13 @@ static const struct alt {
 	u8 map, opcode, prefix;
 	struct row row;
 } alts[] = {
-#define ALT(map, opcode, prefix, ...) { map, opcode, prefix, ROW(__VA_ARGS__, 0) },
+#define ALT(map, opcode, prefix, name, ...) { map, opcode, prefix, ROW(name, 0, __VA_ARGS__) },
 #include "core/emul/opcodes.def"
 };
 
-static const struct sys {
-	u8 modrm;
-	struct row row;
-} systems[] = {
-#define SYS(modrm, name) { modrm, PLAIN(name) },
+/* 0f 01 with a register form and no use for a register: the whole byte is the opcode. */
+static const u8 systems[64] = {
+#define SYS(modrm, name) [(modrm) - 0xc0] = EMUL_OP_##name,
 #include "core/emul/opcodes.def"
 };
 
@@ -253,15 +251,6 @@ static const struct row *row_find(const struct emul_ctx *ctx)
 	return &rows[d->map][d->opcode];
 }
 
-/* 0f 01 with a register form and no use for a register: the whole byte is the opcode. */
-static void row_system(struct row *row, u8 modrm)
-{
-	*row = (struct row)PLAIN(OTHER);
-	for (size_t i = 0; i < ARRAY_SIZE(systems); i++)
-		if (systems[i].modrm == modrm)
-			*row = systems[i].row;
-}
-
 /* Choose the row within a group by ModRM.reg. */
 static void row_group(struct row *row, u8 modrm)
 {
@@ -271,7 +260,9 @@ static void row_group(struct row *row, u8 modrm)
 	if (row->op < EMUL_NR_OPS)
 		return;
 	if (row->op == EMUL_OP_GRP_GDT && modrm >= 0xc0 && reg != 4 && reg != 6) {
-		row_system(row, modrm);
+		u8 op = systems[modrm - 0xc0];
+
+		*row = (struct row){ .op = op ? op : EMUL_OP_OTHER };
 		return;
 	}
 	sub = &groups[row->op - EMUL_NR_OPS][reg];
@@ -313,9 +304,7 @@ static void set_opsize(struct emul_ctx *ctx, unsigned flags)
 		d->opsize = !(ctx->seg[EMUL_CS].ar & EMUL_AR_DB) == d->has_66 ? 4 : 2;
 		return;
 	}
-	if ((flags & F64) && !ctx->is_amd)
-		d->opsize = 8;
-	else if (d->rex & 8)
+	if (((flags & F64) && !ctx->is_amd) || (d->rex & 8))
 		d->opsize = 8;
 	else if (d->has_66)
 		d->opsize = 2;

@@ -24,42 +24,19 @@ static enum emul_result exec_nop(struct emul_ctx *ctx)
 static enum emul_result exec_alu(struct emul_ctx *ctx)
 {
 	const struct emul_insn *d = &ctx->insn;
-	u64 a, result;
-	u64 b = 0;
-	u64 flags = ctx->rflags;
-
-	if (d->opnd[1].kind != EMUL_OPND_NONE)
-		EMUL_TRY(opnd_read(ctx, &d->opnd[1], &b));
-	EMUL_TRY(opnd_read_rmw(ctx, &d->opnd[0], &a));
-	result = alu_compute(d->op, a, b, d->opnd[0].size, &flags);
-	EMUL_TRY(opnd_commit(ctx, &d->opnd[0], a, result));
-	ctx->rflags = flags;
-	return EMUL_OK;
-}
-
-/* CMP and TEST: the first operand is only read. */
-static enum emul_result exec_compare(struct emul_ctx *ctx)
-{
-	const struct emul_insn *d = &ctx->insn;
-	u64 a, b;
-
-	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &b));
-	EMUL_TRY(opnd_read(ctx, &d->opnd[0], &a));
-	alu_compute(d->op, a, b, d->opnd[0].size, &ctx->rflags);
-	return EMUL_OK;
-}
-
-static enum emul_result exec_shift_double(struct emul_ctx *ctx)
-{
-	const struct emul_insn *d = &ctx->insn;
+	bool is_compare = d->op == EMUL_OP_CMP || d->op == EMUL_OP_TEST;
+	bool is_double = d->op == EMUL_OP_SHLD || d->op == EMUL_OP_SHRD;
+	unsigned size = d->opnd[0].size;
 	u64 a, b, count, result;
 	u64 flags = ctx->rflags;
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[2], &count));
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &b));
-	EMUL_TRY(opnd_read_rmw(ctx, &d->opnd[0], &a));
-	result = alu_shift_double(d->op, a, b, (u8)count, d->opnd[0].size, &flags);
-	EMUL_TRY(opnd_commit(ctx, &d->opnd[0], a, result));
+	EMUL_TRY(opnd_load(ctx, &d->opnd[0], is_compare ? EMUL_READ : EMUL_RMW, &a));
+	result = is_double ? alu_shift_double(d->op, a, b, (u8)count, size, &flags)
+			   : alu_compute(d->op, a, b, size, &flags);
+	if (!is_compare)
+		EMUL_TRY(opnd_commit(ctx, &d->opnd[0], a, result));
 	ctx->rflags = flags;
 	return EMUL_OK;
 }
@@ -76,14 +53,9 @@ static u64 bit_string_bias(const struct emul_insn *d, u64 index)
 
 static u64 bit_change(enum emul_op op, u64 value, u64 bit)
 {
-	switch (op) {
-	case EMUL_OP_BTS:
-		return value | bit;
-	case EMUL_OP_BTR:
-		return value & ~bit;
-	default:
+	if (op == EMUL_OP_BTC)
 		return value ^ bit;
-	}
+	return op == EMUL_OP_BTS ? value | bit : value & ~bit;
 }
 
 static enum emul_result exec_bit(struct emul_ctx *ctx)
@@ -98,7 +70,7 @@ static enum emul_result exec_bit(struct emul_ctx *ctx)
 	if (d->op == EMUL_OP_BT) {
 		EMUL_TRY(opnd_read(ctx, &target, &value));
 	} else {
-		EMUL_TRY(opnd_read_rmw(ctx, &target, &value));
+		EMUL_TRY(opnd_load(ctx, &target, EMUL_RMW, &value));
 		EMUL_TRY(opnd_commit(ctx, &target, value, bit_change(d->op, value, bit)));
 	}
 	ctx->rflags = (ctx->rflags & ~FLAG_CF) | (value & bit ? FLAG_CF : 0);
@@ -176,29 +148,16 @@ static enum emul_result exec_div(struct emul_ctx *ctx)
 
 static enum emul_result exec_mov(struct emul_ctx *ctx)
 {
-	u64 value;
-
-	EMUL_TRY(opnd_read(ctx, &ctx->insn.opnd[1], &value));
-	return opnd_write(ctx, &ctx->insn.opnd[0], value);
-}
-
-static enum emul_result exec_movsx(struct emul_ctx *ctx)
-{
 	const struct emul_insn *d = &ctx->insn;
+	unsigned size = d->opnd[1].size;
 	u64 value;
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &value));
-	return opnd_write(ctx, &d->opnd[0], sign_extend(value, d->opnd[1].size));
-}
-
-static enum emul_result exec_movbe(struct emul_ctx *ctx)
-{
-	const struct emul_insn *d = &ctx->insn;
-	unsigned shift = 64 - 8u * d->opnd[0].size;
-	u64 value;
-
-	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &value));
-	return opnd_write(ctx, &d->opnd[0], __builtin_bswap64(value) >> shift);
+	if (d->op == EMUL_OP_MOVSX || d->op == EMUL_OP_MOVSXD)
+		value = sign_extend(value, size);
+	else if (d->op == EMUL_OP_MOVBE)
+		value = __builtin_bswap64(value) >> (64 - 8 * size);
+	return opnd_write(ctx, &d->opnd[0], value);
 }
 
 static enum emul_result exec_lea(struct emul_ctx *ctx)
@@ -218,7 +177,7 @@ static enum emul_result exec_xchg(struct emul_ctx *ctx)
 	const struct emul_insn *d = &ctx->insn;
 	u64 a, b;
 
-	EMUL_TRY(opnd_read_rmw(ctx, &d->opnd[0], &a));
+	EMUL_TRY(opnd_load(ctx, &d->opnd[0], EMUL_RMW, &a));
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &b));
 	EMUL_TRY(opnd_commit(ctx, &d->opnd[0], a, b));
 	return opnd_write(ctx, &d->opnd[1], a);
@@ -232,7 +191,7 @@ static enum emul_result exec_xadd(struct emul_ctx *ctx)
 	u64 a, b, sum;
 	u64 flags = ctx->rflags;
 
-	EMUL_TRY(opnd_read_rmw(ctx, target, &a));
+	EMUL_TRY(opnd_load(ctx, target, EMUL_RMW, &a));
 	EMUL_TRY(opnd_read(ctx, source, &b));
 	sum = alu_compute(EMUL_OP_ADD, a, b, target->size, &flags);
 	if (target->kind == EMUL_OPND_MEM)
@@ -254,7 +213,7 @@ static enum emul_result exec_cmpxchg(struct emul_ctx *ctx)
 	u64 old, value;
 	u64 flags = ctx->rflags;
 
-	EMUL_TRY(opnd_read_rmw(ctx, target, &old));
+	EMUL_TRY(opnd_load(ctx, target, EMUL_RMW, &old));
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &value));
 	alu_compute(EMUL_OP_CMP, expect, old, target->size, &flags);
 	if (old == expect || target->kind == EMUL_OPND_MEM)

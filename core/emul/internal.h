@@ -94,16 +94,20 @@ enum emul_result mem_read(struct emul_ctx *ctx, unsigned seg, u64 offset, unsign
 enum emul_result mem_write(struct emul_ctx *ctx, unsigned seg, u64 offset, unsigned size,
 			   u64 value);
 
-/* Read an operand: a register, memory, an immediate; zero-extended to 64 bits. */
-enum emul_result opnd_read(struct emul_ctx *ctx, const struct emul_operand *o, u64 *value);
+/*
+ * Read an operand: a register, memory, an immediate, zero-extended to 64 bits; 0 if there is none.
+ * EMUL_RMW if opnd_commit() is going to change it.
+ */
+enum emul_result opnd_load(struct emul_ctx *ctx, const struct emul_operand *o,
+			   enum emul_access access, u64 *value);
 
-/* Read an operand that opnd_commit() is going to change. */
-enum emul_result opnd_read_rmw(struct emul_ctx *ctx, const struct emul_operand *o, u64 *value);
+/* Read an operand that stays as it is. */
+enum emul_result opnd_read(struct emul_ctx *ctx, const struct emul_operand *o, u64 *value);
 
 /* Write an operand without having read it. */
 enum emul_result opnd_write(struct emul_ctx *ctx, const struct emul_operand *o, u64 value);
 
-/* Replace `old`, from opnd_read_rmw(), by `value`; atomically if the instruction is locked. */
+/* Replace `old`, from opnd_load(), by `value`; atomically if the instruction is locked. */
 enum emul_result opnd_commit(struct emul_ctx *ctx, const struct emul_operand *o, u64 old,
 			     u64 value);
 
@@ -111,7 +115,7 @@ enum emul_result opnd_commit(struct emul_ctx *ctx, const struct emul_operand *o,
 
 /*
  * Each returns the result; *flags holds RFLAGS and gets the flags that the operation defines. CMP
- * and TEST return their first operand; what has one operand ignores `b`. Counts are masked here.
+ * is SUB and TEST is AND; what has one operand ignores `b`. Counts are masked here.
  */
 u64 alu_compute(enum emul_op op, u64 a, u64 b, unsigned size, u64 *flags);
 u64 alu_shift_double(enum emul_op op, u64 a, u64 b, unsigned count, unsigned size, u64 *flags);

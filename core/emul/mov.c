@@ -14,25 +14,15 @@
 /* Little-endian numbers behind the opcode, sign-extended. */
 static u64 number(const u8 *p, unsigned size)
 {
-	s8 b;
-	s16 w;
-	s32 d;
-	u64 q;
+	u32 word;
+	u64 value;
 
-	switch (size) {
-	case 1:
-		__builtin_memcpy(&b, p, sizeof(b));
-		return (u64)(s64)b;
-	case 2:
-		__builtin_memcpy(&w, p, sizeof(w));
-		return (u64)(s64)w;
-	case 4:
-		__builtin_memcpy(&d, p, sizeof(d));
-		return (u64)(s64)d;
-	default:
-		__builtin_memcpy(&q, p, sizeof(q));
-		return q;
+	if (size == 8) {
+		__builtin_memcpy(&value, p, sizeof(value));
+		return value;
 	}
+	__builtin_memcpy(&word, p, sizeof(word)); /* behind an instruction are more bytes */
+	return sign_extend(word, size);
 }
 
 /* SIB: base and index. NULL if RSP is the base. */

@@ -108,8 +108,8 @@ enum emul_result mem_write(struct emul_ctx *ctx, unsigned seg, u64 offset, unsig
 	return ctx->cb->write(ctx->env, linear, &value, size, &ctx->fault);
 }
 
-static enum emul_result opnd_load(struct emul_ctx *ctx, const struct emul_operand *o,
-				  enum emul_access access, u64 *value)
+enum emul_result opnd_load(struct emul_ctx *ctx, const struct emul_operand *o,
+			   enum emul_access access, u64 *value)
 {
 	switch (o->kind) {
 	case EMUL_OPND_REG:
@@ -118,7 +118,7 @@ static enum emul_result opnd_load(struct emul_ctx *ctx, const struct emul_operan
 	case EMUL_OPND_HIGH:
 		*value = ctx->regs[o->reg] >> 8 & 0xff;
 		return EMUL_OK;
-	case EMUL_OPND_IMM:
+	case EMUL_OPND_IMM: case EMUL_OPND_NONE:
 		*value = o->imm;
 		return EMUL_OK;
 	case EMUL_OPND_MEM:
@@ -132,11 +132,6 @@ static enum emul_result opnd_load(struct emul_ctx *ctx, const struct emul_operan
 enum emul_result opnd_read(struct emul_ctx *ctx, const struct emul_operand *o, u64 *value)
 {
 	return opnd_load(ctx, o, EMUL_READ, value);
-}
-
-enum emul_result opnd_read_rmw(struct emul_ctx *ctx, const struct emul_operand *o, u64 *value)
-{
-	return opnd_load(ctx, o, EMUL_RMW, value);
 }
 
 enum emul_result opnd_write(struct emul_ctx *ctx, const struct emul_operand *o, u64 value)
