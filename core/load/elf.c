@@ -111,30 +111,16 @@ void elf_load(struct loader *l, const struct elf *elf)
 		loader_fail(l, ERR_FORMAT, "ELF image has nothing to load");
 }
 
-bool elf_has_paddr(const struct elf *elf, u64 paddr)
+bool elf_find(const struct elf *elf, bool is_virtual, u64 *addr)
 {
 	for (u32 i = 0; i < elf->header.e_phnum; i++) {
 		Elf64_Phdr s = elf_segment_get(elf, i);
+		u64 offset = *addr - (is_virtual ? s.p_vaddr : s.p_paddr);
 
-		if (is_loaded(&s) && paddr - s.p_paddr < s.p_memsz)
-			return true;
-	}
-	return false;
-}
-
-bool elf_entry_paddr(const struct elf *elf, u64 *paddr)
-{
-	u64 entry = elf->header.e_entry;
-
-	for (u32 i = 0; i < elf->header.e_phnum; i++) {
-		Elf64_Phdr s = elf_segment_get(elf, i);
-
-		if (is_loaded(&s) && entry - s.p_vaddr < s.p_memsz) {
-			*paddr = s.p_paddr + (entry - s.p_vaddr);
+		if (is_loaded(&s) && offset < s.p_memsz) {
+			*addr = s.p_paddr + offset;
 			return true;
 		}
 	}
-	/* Some images name a physical address where they are linked to virtual ones. */
-	*paddr = entry;
-	return elf_has_paddr(elf, entry);
+	return false;
 }

@@ -28,10 +28,7 @@ Elf64_Phdr elf_segment_get(const struct elf *elf, u32 i);
 /* Claim and write all PT_LOAD segments at their physical addresses, the rest of each zeroed. */
 void elf_load(struct loader *l, const struct elf *elf);
 
-/* Is the physical address `paddr` inside a PT_LOAD segment? */
-bool elf_has_paddr(const struct elf *elf, u64 paddr);
-
-/* The entry point as a physical address; false if it lies in no PT_LOAD segment. */
-bool elf_entry_paddr(const struct elf *elf, u64 *paddr);
+/* Is `*addr`, virtual or physical, inside a PT_LOAD segment? If so it becomes physical. */
+bool elf_find(const struct elf *elf, bool is_virtual, u64 *addr);
 
 #endif

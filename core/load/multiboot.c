@@ -147,7 +147,9 @@ static bool mb_load_elf(struct loader *l)
 	if (!elf_open(l, &elf))
 		return false;
 	elf_load(l, &elf);
-	if (!elf_entry_paddr(&elf, &l->res->rip))
+	l->res->rip = elf.header.e_entry;
+	/* Some images name a physical address where they are linked to virtual ones. */
+	if (!elf_find(&elf, true, &l->res->rip) && !elf_find(&elf, false, &l->res->rip))
 		return loader_fail(l, ERR_FORMAT, "entry point is outside the ELF image");
 	return true;
 }

@@ -93,7 +93,7 @@ static void pvh_load_kernel(struct loader *l)
 	if (!pvh_find_entry(&elf, &l->res->rip))
 		loader_fail(l, ERR_UNSUPPORTED,
 			    "ELF image has neither a multiboot header nor a PVH entry note");
-	if (!elf_has_paddr(&elf, l->res->rip))
+	if (!elf_find(&elf, false, &l->res->rip))
 		loader_fail(l, ERR_FORMAT, "PVH entry point is outside the ELF image");
 	elf_load(l, &elf);
 }
