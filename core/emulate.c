@@ -31,15 +31,6 @@ static unsigned cpl_get(struct vcpu *v)
 	return (unsigned)bits_get(ss.ar, 6, 5);
 }
 
-static enum emul_result fault_set(struct emul_fault *fault, const struct gmem_fault *from)
-{
-	*fault = (struct emul_fault){ .vector = EXC_PF,
-				      .has_err = true,
-				      .err = from->err,
-				      .cr2 = from->gva };
-	return EMUL_FAULT;
-}
-
 static enum emul_result translate(struct vcpu *v, u64 linear, unsigned len_bytes, u32 access,
 				  struct pieces *out, struct emul_fault *fault)
 {
@@ -49,11 +40,13 @@ static enum emul_result translate(struct vcpu *v, u64 linear, unsigned len_bytes
 	while (len_bytes) {
 		unsigned rest = (unsigned)(PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
 		unsigned n = MIN(len_bytes, rest);
-		struct gmem_fault why;
+		u32 err;
 
 		if (gmem_translate(v, (gva_t){ linear }, access, is_user,
-				   &out->piece[out->count].gpa, &why))
-			return fault_set(fault, &why);
+				   &out->piece[out->count].gpa, &err)) {
+			*fault = (struct emul_fault){ EXC_PF, true, err, linear };
+			return EMUL_FAULT;
+		}
 		out->piece[out->count++].len_bytes = n;
 		linear += n;
 		len_bytes -= n;
@@ -165,8 +158,7 @@ static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, co
 	if (r)
 		return r;
 	ram = memslot_ptr(&v->vm->slots, p.piece[0].gpa, len_bytes);
-	/* Devices, and locked accesses across pages: a plain write, which no sane guest can tell.
-	 */
+	/* Devices, and locked accesses across pages: a plain write, no sane guest can tell. */
 	if (p.count > 1 || !ram || len_bytes > 8)
 		return cb_write(env, linear, desired, len_bytes, fault);
 	return ram_cas(ram, expect, desired, len_bytes) ? EMUL_OK : EMUL_RETRY;

@@ -19,18 +19,13 @@ enum err gmem_read(struct vm *vm, gpa_t gpa, void *buf, u64 len_bytes) __must_ch
 enum err gmem_write(struct vm *vm, gpa_t gpa, const void *buf, u64 len_bytes) __must_check;
 enum err gmem_zero(struct vm *vm, gpa_t gpa, u64 len_bytes) __must_check;
 
-/* Why a linear address does not translate: what #PF would report. */
-struct gmem_fault {
-	u64 gva;
-	u32 err;
-};
-
 /*
  * Walk the guest's page tables for an access of kind `access` (ACCESS_*) at privilege `is_user`,
- * with all checks and accessed/dirty updates of SDM "Paging". ERR_FAULT fills `fault`.
+ * with all checks and accessed/dirty updates of SDM "Paging". ERR_FAULT: a #PF would report
+ * `*pf_err`.
  */
 enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa_t *out,
-			struct gmem_fault *fault) __must_check;
+			u32 *pf_err) __must_check;
 
 /*
  * Copy GMEM_FETCH64_BYTES at code->rip in one go. False if anything is not as it nearly always is:

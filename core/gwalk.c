@@ -212,12 +212,11 @@ static u64 walk_root(const struct walk *w, u64 cr3)
 #define WALK_TRIES 16
 
 enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa_t *out,
-			struct gmem_fault *fault)
+			u32 *pf_err)
 {
 	u64 cr3 = hv_reg_get(v, REG_CR3);
 	struct walk w;
 
-	fault->gva = gva.v;
 	for (unsigned try = 0; try < WALK_TRIES; try++) {
 		enum walk_step step = WALK_DOWN;
 		u64 table;
@@ -229,7 +228,7 @@ enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa
 		}
 		table = walk_root(&w, cr3);
 		for (unsigned level = w.levels; step == WALK_DOWN && level > 0; level--)
-			step = walk_level(&w, level, gva.v, &table, &fault->err);
+			step = walk_level(&w, level, gva.v, &table, pf_err);
 		if (step == WALK_DONE) {
 			out->v = table;
 			return ERR_NONE;
@@ -237,7 +236,7 @@ enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa
 		if (step == WALK_FAULT)
 			return ERR_FAULT;
 	}
-	fault->err = walk_error(&w, 0);
+	*pf_err = walk_error(&w, 0);
 	return ERR_FAULT;
 }
 

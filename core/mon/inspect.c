@@ -86,13 +86,13 @@ static enum err host_read(u64 address, u8 *out)
 /* One byte where the arguments say. */
 static enum err byte_read(const struct args *a, u64 address, u8 *out)
 {
-	struct gmem_fault fault;
 	gpa_t gpa = { address };
+	u32 pf_err;
 
 	if (!a->vm)
 		return host_read(address, out);
 	if (a->has_vcpu && (hv_reg_get(a->v, REG_CR0) & CR0_PG) &&
-	    gmem_translate(a->v, (gva_t){ address }, ACCESS_READ, false, &gpa, &fault))
+	    gmem_translate(a->v, (gva_t){ address }, ACCESS_READ, false, &gpa, &pf_err))
 		return ERR_FAULT;
 	return gmem_read(a->vm, gpa, out, 1);
 }

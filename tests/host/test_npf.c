@@ -454,11 +454,11 @@ static unsigned fetch_walking(struct vcpu *v, u64 rip_linear, void *buf, unsigne
 		u64 gva = rip_linear + done;
 		unsigned piece =
 			(unsigned)MIN(len_bytes - done, PAGE_SIZE - (gva & (PAGE_SIZE - 1)));
-		struct gmem_fault fault;
 		gpa_t gpa;
+		u32 pf_err;
 
 		if (gmem_translate(v, (gva_t){ gva }, ACCESS_FETCH,
-				   bits_get(ss.ar, 6, 5) == 3, &gpa, &fault))
+				   bits_get(ss.ar, 6, 5) == 3, &gpa, &pf_err))
 			break;
 		if (gmem_read(v->vm, gpa, to + done, piece))
 			break;
