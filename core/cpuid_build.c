@@ -80,36 +80,31 @@ static struct cpuid_regs *leaf_open(struct build *b, struct cpuid_leaf *l, u32 c
 }
 
 /* The same for a leaf without subleaves: it ignores ECX. */
-static struct cpuid_regs *leaf_single(struct build *b, u32 leaf)
+static struct cpuid_regs *single_open(struct build *b, struct cpuid_leaf *l)
 {
-	struct cpuid_leaf *l = leaf_at(b->t, leaf);
 	struct cpuid_regs *e = leaf_open(b, l, 1);
 
 	l->other = l->first;
 	return e;
 }
 
+static struct cpuid_regs *leaf_single(struct build *b, u32 leaf)
+{
+	return single_open(b, leaf_at(b->t, leaf));
+}
+
 static bool policy_allows(const struct build *b, u8 policy, bool in_host)
 {
-	u64 xcr0 = fpu_xcr0_max();
-	u64 avx512 = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM;
+	static const u64 xcr0_needed[] = {
+		[CPUID_AVX] = XCR0_AVX,
+		[CPUID_AVX512] = XCR0_OPMASK | XCR0_ZMM_HI256 | XCR0_HI16_ZMM,
+		[CPUID_PKRU] = XCR0_PKRU,
+		[CPUID_XSAVE] = XCR0_X87,
+	};
 
-	switch (policy) {
-	case CPUID_ALWAYS:
-		return true;
-	case CPUID_INTEL:
-		return b->is_intel;
-	case CPUID_XSAVE:
-		return in_host && xcr0;
-	case CPUID_AVX:
-		return in_host && (xcr0 & XCR0_AVX);
-	case CPUID_AVX512:
-		return in_host && (xcr0 & avx512) == avx512;
-	case CPUID_PKRU:
-		return in_host && (xcr0 & XCR0_PKRU);
-	default:
-		return in_host;
-	}
+	if (policy == CPUID_ALWAYS || policy == CPUID_INTEL)
+		return policy == CPUID_ALWAYS || b->is_intel;
+	return in_host && !(xcr0_needed[policy] & ~fpu_xcr0_max());
 }
 
 static void row_apply(struct build *b, const struct cpuid_row *row, struct cpuid_regs host)
@@ -275,13 +270,10 @@ static void frequency_make(struct build *b)
 
 static void hypervisor_make(struct build *b)
 {
-	struct cpuid_regs *kvm = leaf_open(b, &b->t->kvm[0], 1);
-	struct cpuid_regs *features = leaf_open(b, &b->t->kvm[1], 1);
-	struct cpuid_regs *lamina = leaf_open(b, &b->t->lamina, 1);
+	struct cpuid_regs *kvm = single_open(b, &b->t->kvm[0]);
+	struct cpuid_regs *features = single_open(b, &b->t->kvm[1]);
+	struct cpuid_regs *lamina = single_open(b, &b->t->lamina);
 
-	b->t->kvm[0].other = b->t->kvm[0].first;
-	b->t->kvm[1].other = b->t->kvm[1].first;
-	b->t->lamina.other = b->t->lamina.first;
 	/* "KVMKVMKVM" and "LaminaLamina" in memory order of EBX, ECX, EDX. */
 	*kvm = (struct cpuid_regs){ CPUID_KVM_BASE + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d };
 	features->eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_STEAL_TIME |
