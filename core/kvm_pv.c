@@ -134,40 +134,24 @@ enum err kvm_steal_time_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 	if (value & STEAL_RESERVED)
 		return ERR_INVAL;
 	v->msr->kvm_steal_time = value;
-	kvm_pv_steal_update(v);
+	kvm_pv_steal_update(v, false);
 	return ERR_NONE;
 }
 
 /* The guest reads `steal` between two looks at an even `version`, on the vCPU that it concerns. */
-static void steal_write(struct vcpu *v, bool is_preempted)
+void kvm_pv_steal_update(struct vcpu *v, bool is_preempted)
 {
 	struct msr_state *m = v->msr;
-	struct pv_steal steal = { .steal = clock_ns_from_tsc(v->sched.steal_tsc),
-				  .version = m->kvm_steal_version += 2,
-				  .preempted = is_preempted };
+	struct pv_steal steal = { .preempted = is_preempted };
+
+	if (!(m->kvm_steal_time & STEAL_ENABLE))
+		return;
+	steal.steal = clock_ns_from_tsc(v->sched.steal_tsc);
+	steal.version = m->kvm_steal_version += 2;
 
 	if (gmem_write(v->vm, (gpa_t){ m->kvm_steal_time & ~STEAL_ENABLE }, &steal,
 		       offsetof(struct pv_steal, pad)))
 		m->kvm_steal_time &= ~STEAL_ENABLE;
-}
-
-void kvm_pv_steal_update(struct vcpu *v)
-{
-	if (v->msr->kvm_steal_time & STEAL_ENABLE)
-		steal_write(v, false);
-}
-
-void kvm_pv_preempted(struct vcpu *v)
-{
-	if (v->msr->kvm_steal_time & STEAL_ENABLE)
-		steal_write(v, true);
-}
-
-void kvm_pv_reset(struct vcpu *v)
-{
-	v->msr->kvm_steal_time = 0;
-	v->msr->kvm_wall_clock = 0;
-	v->msr->kvm_system_time = 0;
 }
 
 void kvm_pv_tsc_changed(struct vcpu *v)

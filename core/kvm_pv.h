@@ -6,12 +6,11 @@
 #ifndef CORE_KVM_PV_H
 #define CORE_KVM_PV_H
 
+#include "core/lib/types.h"
+
 struct vcpu;
 
-/* `v` is about to run: add what it has waited. */
-void kvm_pv_steal_update(struct vcpu *v);
-
-/* `v` has to wait for others. */
-void kvm_pv_preempted(struct vcpu *v);
+/* Say how long `v` has waited; it is about to run, or preempted: has to wait for others. */
+void kvm_pv_steal_update(struct vcpu *v, bool is_preempted);
 
 #endif

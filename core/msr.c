@@ -211,7 +211,6 @@ void msr_reset(struct vcpu *v)
 	v->tsc_adjust = 0;
 	v->hot->tsc_offset = v->vm->tsc_offset;
 	mtrr_reset(v);
-	kvm_pv_reset(v);
 }
 
 void msr_load(struct vcpu *v)

@@ -73,13 +73,8 @@ enum err msr_efer_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 
 enum err msr_pat_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
-	for (unsigned i = 0; i < 8; i++) {
-		u8 type = (u8)(value >> (8 * i));
-
-		/* SDM "Memory Types That Can Be Encoded With PAT": 2, 3 and 8 up are reserved. */
-		if (type > PAT_UC_MINUS || type == 2 || type == 3)
-			return ERR_INVAL;
-	}
+	if (!memory_types_are_valid(value, PAT_UC_MINUS))
+		return ERR_INVAL;
 	v->pat = value;
 	hv_reg_set(v, REG_PAT, value);
 	return ERR_NONE;
@@ -160,7 +155,6 @@ enum err msr_apic_base_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 	return lapic_base_write(v, value);
 }
 
-/* Revision 1, so that no guest takes the microcode for missing. AMD has it in the low half. */
 /* Intel wants it cleared before CPUID loads it; AMD has it read-only. */
 enum err msr_bios_sign_id_write(struct vcpu *v __unused_arg, u32 msr __unused_arg,
 				u64 value __unused_arg)

@@ -49,14 +49,14 @@ u64 arch_capabilities_filter(u64 host);
 	enum err name##_write(struct vcpu *v, u32 msr, u64 value);
 #include "core/msr.def"
 
+/* Is each of the eight bytes a memory type up to `max`, but none of the reserved 2 and 3? */
+bool memory_types_are_valid(u64 types, u8 max);
+
 /* The value of one of the fixed-range MTRRs. */
 u64 *mtrr_fixed(struct vcpu *v, u32 msr);
 
 /* Values after RESET, with the memory types that firmware would have set up. */
 void mtrr_reset(struct vcpu *v);
-
-/* Forget the guest's time structures. */
-void kvm_pv_reset(struct vcpu *v);
 
 /* The guest's TSC has moved: write its time structure anew if it has one. */
 void kvm_pv_tsc_changed(struct vcpu *v);

@@ -23,9 +23,12 @@
 #define FIXED_A0000 2u
 #define FIXED_E0000 7u
 
-static bool type_is_valid(u64 type)
+bool memory_types_are_valid(u64 types, u8 max)
 {
-	return type <= MTRR_WB && type != 2 && type != 3;
+	for (unsigned i = 0; i < 8; i++, types >>= 8)
+		if ((u8)types > max || (u8)types == 2 || (u8)types == 3)
+			return false;
+	return true;
 }
 
 static u64 address_mask(const struct vcpu *v)
@@ -42,7 +45,8 @@ enum err mtrr_variable_write(struct vcpu *v, u32 msr, u64 value)
 		return ERR_INVAL;
 	if (is_mask && (value & MTRR_MASK_RESERVED))
 		return ERR_INVAL;
-	if (!is_mask && ((value & MTRR_BASE_RESERVED) || !type_is_valid(value & MTRR_TYPE)))
+	if (!is_mask && ((value & MTRR_BASE_RESERVED) ||
+			 !memory_types_are_valid(value & MTRR_TYPE, MTRR_WB)))
 		return ERR_INVAL;
 	v->msr->mtrr_variable[index] = value;
 	return ERR_NONE;
@@ -61,10 +65,8 @@ u64 *mtrr_fixed(struct vcpu *v, u32 msr)
 
 enum err mtrr_fixed_write(struct vcpu *v, u32 msr, u64 value)
 {
-	for (unsigned i = 0; i < 8; i++) {
-		if (!type_is_valid((u8)(value >> (8 * i))))
-			return ERR_INVAL;
-	}
+	if (!memory_types_are_valid(value, MTRR_WB))
+		return ERR_INVAL;
 	*mtrr_fixed(v, msr) = value;
 	return ERR_NONE;
 }
@@ -72,7 +74,7 @@ enum err mtrr_fixed_write(struct vcpu *v, u32 msr, u64 value)
 enum err mtrr_def_type_write(struct vcpu *v, u32 msr __unused_arg, u64 value)
 {
 	if ((value & ~(MTRR_TYPE | MTRR_DEF_FIXED_ENABLE | MTRR_DEF_ENABLE)) ||
-	    !type_is_valid(value & MTRR_TYPE))
+	    !memory_types_are_valid(value & MTRR_TYPE, MTRR_WB))
 		return ERR_INVAL;
 	v->msr->mtrr_def_type = value;
 	return ERR_NONE;

@@ -140,7 +140,7 @@ static void vcpu_switch(struct vcpu *v)
 		atomic_or_u32(&v->hot->requests, REQ_RESCHED | REQ_TIMER);
 	}
 	hv_apic_load(v);
-	kvm_pv_steal_update(v);
+	kvm_pv_steal_update(v, false);
 	if (v->is_fresh) {
 		v->is_fresh = false;
 		vcpu_reset(v);
@@ -180,7 +180,7 @@ enum turn vcpu_turn(struct vcpu *v)
 			hv_apic_load(v);
 		} else if (requests & REQ_RESCHED) {
 			if (sched_wants_cpu(v)) {
-				kvm_pv_preempted(v);
+				kvm_pv_steal_update(v, true);
 				return TURN_PREEMPTED;
 			}
 			pause_follow(v);
