@@ -54,6 +54,7 @@ static const u8 *modrm_decode(struct emul_mov *m, const u8 *p, unsigned rex, con
 {
 	unsigned mod = *p >> 6;
 	unsigned rm = *p++ & 7;
+	unsigned disp_bytes;
 
 	if (mod == 3)
 		return NULL;
@@ -68,15 +69,11 @@ static const u8 *modrm_decode(struct emul_mov *m, const u8 *p, unsigned rex, con
 	} else {
 		m->linear = regs[rm | (rex & REX_B) << 3];
 	}
-	if (mod == 1) {
-		m->linear += number(p, 1);
-		return p + 1;
-	}
-	if (mod == 2) {
-		m->linear += number(p, 4);
-		return p + 4;
-	}
-	return p;
+	if (mod == 0)
+		return p;
+	disp_bytes = mod == 1 ? 1 : 4;
+	m->linear += number(p, disp_bytes);
+	return p + disp_bytes;
 }
 
 /* The register of ModRM. False: it is RSP. */

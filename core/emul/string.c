@@ -18,11 +18,6 @@ static enum emul_result source_read(struct emul_ctx *ctx, unsigned size, u64 *va
 	return mem_read(ctx, ctx->insn.mem.seg, string_reg(ctx, REG_SI), size, EMUL_READ, value);
 }
 
-static enum emul_result target_read(struct emul_ctx *ctx, unsigned size, u64 *value)
-{
-	return mem_read(ctx, EMUL_ES, string_reg(ctx, REG_DI), size, EMUL_READ, value);
-}
-
 static enum emul_result target_write(struct emul_ctx *ctx, unsigned size, u64 value)
 {
 	return mem_write(ctx, EMUL_ES, string_reg(ctx, REG_DI), size, value);
@@ -70,7 +65,7 @@ static enum emul_result string_compare(struct emul_ctx *ctx, unsigned size, u64 
 
 	if (ctx->insn.op == EMUL_OP_CMPS)
 		EMUL_TRY(source_read(ctx, size, &a));
-	EMUL_TRY(target_read(ctx, size, &b));
+	EMUL_TRY(mem_read(ctx, EMUL_ES, string_reg(ctx, REG_DI), size, EMUL_READ, &b));
 	alu_compute(EMUL_OP_CMP, a, b, size, flags);
 	return EMUL_OK;
 }
