@@ -5,7 +5,8 @@ Q := $(if $(V),,@)
 say = $(if $(V),@:,@echo "  $(1)	$(2)")
 
 PACKAGES := gcc binutils libc6-dev make python3 libcmocka-dev acpica-tools libzydis-dev \
-	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev cppcheck spin
+	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev cppcheck spin \
+	sbsigntool openssl dnsmasq-base iproute2
 
 # The core: one ELF file at a fixed address, made of everything below these folders.
 CORE_DIRS := arch/x86 core core/lib core/dev core/emul core/load core/mon vmx svm drivers
@@ -31,12 +32,15 @@ CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/
 BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
 	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
-.PHONY: all variants guests image run run-svm run-vmx test test-long check bench setup emulators guest clean help
+.PHONY: all variants guests image pxe unified sign run run-svm run-vmx test test-long check bench setup emulators guest clean help
 all: build/BOOTX64.EFI
 
 help:
 	@echo 'make          build build/BOOTX64.EFI'
 	@echo 'make image    build build/lamina.img, to be written to a USB stick with dd'
+	@echo 'make pxe      lay out build/pxe for a TFTP server'
+	@echo 'make unified  build build/unified.efi, with configuration and kernels in one file'
+	@echo 'make sign     sign with KEY= and CERT= for Secure Boot: build/signed'
 	@echo 'make run      boot the image in QEMU, under KVM if it can nest, else as run-svm'
 	@echo 'make run-svm  boot it in QEMU on an emulated CPU with SVM'
 	@echo 'make run-vmx  boot it in Bochs on an emulated CPU with VMX'
@@ -185,12 +189,40 @@ emulators: | setup
 guest: | setup
 	@scripts/make-guest build/guest
 
-IMAGE_FILES := EFI/BOOT/BOOTX64.EFI=build/BOOTX64.EFI lamina.toml=boot/lamina.toml \
-	vmlinuz=build/guest/vmlinuz initrd.gz=build/guest/initrd.gz
+# What lies beside the loader, or in it: PATH=FILE, to be set on the command line for other guests.
+FILES = lamina.toml=boot/lamina.toml vmlinuz=build/guest/vmlinuz initrd.gz=build/guest/initrd.gz
+# The loader's command line in a unified image: check, or config=PATH.
+OPTIONS =
 
 image: build/BOOTX64.EFI guest
 	$(call say,IMAGE,build/lamina.img)
-	$(Q)boot/image.sh build/lamina.img $(IMAGE_FILES)
+	$(Q)boot/image.sh build/lamina.img EFI/BOOT/BOOTX64.EFI=build/BOOTX64.EFI $(FILES)
+
+# What a TFTP server is to serve.
+pxe: build/BOOTX64.EFI guest
+	$(call say,PXE,build/pxe)
+	$(Q)boot/tree.sh build/pxe BOOTX64.EFI=build/BOOTX64.EFI $(FILES)
+
+# One file with configuration and kernels in it.
+unified: build/BOOTX64.EFI guest
+	$(call say,EFI,build/unified.efi)
+	$(Q)boot/unify.sh build/unified.efi build/BOOTX64.EFI '$(OPTIONS)' embed $(FILES)
+
+# Signed: the loader with the hashes of its files, in a disk image and as a tree, and the one file.
+sign: unified
+	@[ -f '$(KEY)' ] && [ -f '$(CERT)' ] || \
+		{ echo 'usage: make sign KEY=private.key CERT=certificate.pem [FILES=...]'; exit 2; }
+	$(call say,SIGN,build/signed)
+	$(Q)mkdir -p build/signed
+	$(Q)boot/unify.sh build/signed/listed.efi build/BOOTX64.EFI '$(OPTIONS)' list $(FILES)
+	$(Q)sbsign --key '$(KEY)' --cert '$(CERT)' --output build/signed/BOOTX64.EFI \
+		build/signed/listed.efi
+	$(Q)sbsign --key '$(KEY)' --cert '$(CERT)' --output build/signed/unified.efi \
+		build/unified.efi
+	$(Q)rm build/signed/listed.efi
+	$(Q)boot/image.sh build/signed/lamina.img EFI/BOOT/BOOTX64.EFI=build/signed/BOOTX64.EFI \
+		$(FILES)
+	$(Q)boot/tree.sh build/signed/pxe BOOTX64.EFI=build/signed/BOOTX64.EFI $(FILES)
 
 run: image emulators
 	@scripts/run auto

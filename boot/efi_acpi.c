@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi_acpi.h"
 
+#include "boot/archive.h"
 #include "boot/efi_mem.h"
 
 /* ACPI specification, "Root System Description Pointer". */
 #define RSDP_V1_BYTES 20
+#define RSDP_V2_BYTES 36
 #define RSDP_REVISION_OFFSET 15
 #define RSDP_RSDT_OFFSET 16
 #define RSDP_XSDT_OFFSET 24
 #define TABLE_MAX_BYTES (1u << 20)
-
-static UINT64 read_le(const UINT8 *from, UINTN width_bytes)
-{
-	UINT64 value = 0;
-
-	for (UINTN i = width_bytes; i > 0; i--)
-		value = value << 8 | from[i - 1];
-	return value;
-}
 
 static BOOLEAN sum_is_zero(const void *from, UINTN bytes)
 {
@@ -58,15 +51,14 @@ static const struct acpi_header *valid_table(UINT64 hpa)
 }
 
 /* Search the root table, whose entries have 4 or 8 bytes. */
-static const struct acpi_header *search(const struct acpi_header *root, UINTN entry_bytes,
+static const struct acpi_header *search(const struct acpi_header *root, UINT32 entry_bytes,
 					const char *signature)
 {
-	const UINT8 *entries = (const UINT8 *)(root + 1);
-	UINTN n = (root->length_bytes - sizeof(*root)) / entry_bytes;
+	struct blob b = { (const UINT8 *)root, root->length_bytes };
 	const struct acpi_header *t;
 
-	for (UINTN i = 0; i < n; i++) {
-		t = valid_table(read_le(entries + i * entry_bytes, entry_bytes));
+	for (UINTN at = sizeof(*root); at + entry_bytes <= b.size_bytes; at += entry_bytes) {
+		t = valid_table(blob_le(b, at, entry_bytes));
 		if (t && has_signature(t->signature, signature, 4))
 			return t;
 	}
@@ -75,15 +67,15 @@ static const struct acpi_header *search(const struct acpi_header *root, UINTN en
 
 const struct acpi_header *acpi_table(UINT64 rsdp, const char *signature)
 {
-	const UINT8 *p = phys_ptr(rsdp);
+	struct blob b = { phys_ptr(rsdp), RSDP_V2_BYTES };
 	const struct acpi_header *root = NULL;
 
 	if (!rsdp)
 		return NULL;
-	if (p[RSDP_REVISION_OFFSET] >= 2)
-		root = valid_table(read_le(p + RSDP_XSDT_OFFSET, 8));
+	if (b.data[RSDP_REVISION_OFFSET] >= 2)
+		root = valid_table(blob_le(b, RSDP_XSDT_OFFSET, 8));
 	if (root)
 		return search(root, 8, signature);
-	root = valid_table(read_le(p + RSDP_RSDT_OFFSET, 4));
+	root = valid_table(blob_le(b, RSDP_RSDT_OFFSET, 4));
 	return root ? search(root, 4, signature) : NULL;
 }

@@ -4,12 +4,18 @@
 #include <cpuid.h>
 
 #include "boot/cpu_check.h"
+#include "boot/efi_acpi.h"
 #include "boot/efi_asm.h"
+#include "boot/efi_config.h"
+#include "boot/efi_file.h"
 #include "boot/efi_mem.h"
 
 #define MSR_FEATURE_CONTROL 0x3a
+#define MSR_VMX_PINBASED_CTLS 0x481
 #define MSR_VMX_PROCBASED_CTLS 0x482
 #define MSR_VMX_PROCBASED_CTLS2 0x48b
+#define MSR_VMX_EPT_VPID_CAP 0x48c
+#define MSR_VMX_PROCBASED_CTLS3 0x492
 #define MSR_VM_CR 0xc0010114
 
 /* What the core needs for itself besides the VMs' memory: tables, per-CPU pages, nested tables. */
@@ -37,6 +43,11 @@ static BOOLEAN cpu_is_intel(void)
 	       r.edx == signature_INTEL_edx;
 }
 
+static UINT64 msr_if(BOOLEAN has, UINT32 msr)
+{
+	return has ? asm_rdmsr(msr) : 0;
+}
+
 static void read_facts(struct cpu_facts *f)
 {
 	struct cpu_leaf extended = cpu_leaf(0x80000001);
@@ -45,19 +56,24 @@ static void read_facts(struct cpu_facts *f)
 	f->cpuid_1_ecx = cpu_leaf(1).ecx;
 	f->cpuid_80000001_ecx = extended.ecx;
 	f->cpuid_80000001_edx = extended.edx;
+	f->cpuid_80000007_edx = cpu_leaf(0x80000007).edx;
 	f->cpuid_8000000a_edx = cpu_leaf(0x8000000a).edx;
 	f->cr4 = asm_read_cr4();
-	f->feature_control = cpu_has_vmx(f) ? asm_rdmsr(MSR_FEATURE_CONTROL) : 0;
-	f->procbased_ctls = cpu_has_vmx(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS) : 0;
-	f->procbased_ctls2 = cpu_has_procbased_ctls2(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0;
-	f->vm_cr = cpu_has_svm(f) ? asm_rdmsr(MSR_VM_CR) : 0;
+	f->feature_control = msr_if(cpu_has_vmx(f), MSR_FEATURE_CONTROL);
+	f->pinbased_ctls = msr_if(cpu_has_vmx(f), MSR_VMX_PINBASED_CTLS);
+	f->procbased_ctls = msr_if(cpu_has_vmx(f), MSR_VMX_PROCBASED_CTLS);
+	f->procbased_ctls2 = msr_if(cpu_has_procbased_ctls2(f), MSR_VMX_PROCBASED_CTLS2);
+	f->procbased_ctls3 = msr_if(cpu_has_procbased_ctls3(f), MSR_VMX_PROCBASED_CTLS3);
+	f->ept_vpid_cap = msr_if(cpu_has_ept_vpid_cap(f), MSR_VMX_EPT_VPID_CAP);
+	f->vm_cr = msr_if(cpu_has_svm(f), MSR_VM_CR);
 }
 
-EFI_STATUS check_cpu(void)
+EFI_STATUS check_cpu(struct bootinfo *info)
 {
 	struct cpu_facts facts;
 	enum loader_error e;
 
+	(void)info;
 	read_facts(&facts);
 	e = cpu_check(&facts);
 	return e == E_NONE ? EFI_SUCCESS : console_error(e, L"%a", cpu_check_text(e));
@@ -72,7 +88,7 @@ static UINT32 nr_enabled_cpus(const struct bootinfo *info)
 	return n;
 }
 
-EFI_STATUS check_cpus(const struct bootinfo *info, const CHAR16 *path)
+EFI_STATUS check_cpus(struct bootinfo *info)
 {
 	UINT32 n = nr_enabled_cpus(info);
 
@@ -82,16 +98,16 @@ EFI_STATUS check_cpus(const struct bootinfo *info, const CHAR16 *path)
 		if (vm->pin != CONFIG_PIN_NONE && vm->pin + vm->cpus > n)
 			return console_error(
 				E_CPUS,
-				L"%s:%d: VM \"%a\": pin = %d, cpus = %d, but this machine has %d",
-				path, vm->pin_line, vm->name, vm->pin, vm->cpus, n);
+				L"%a:%d: VM \"%a\": pin = %d, cpus = %d, but this machine has %d",
+				config_path(), vm->pin_line, vm->name, vm->pin, vm->cpus, n);
 	}
 	return EFI_SUCCESS;
 }
 
-EFI_STATUS check_memory(const struct bootinfo *info, const CHAR16 *path)
+EFI_STATUS check_memory(struct bootinfo *info)
 {
 	UINT64 free_bytes, need_bytes = CORE_RESERVE_BYTES;
-	EFI_STATUS status = mem_free_bytes(&free_bytes);
+	EFI_STATUS status = mem_free_bytes(info, &free_bytes);
 
 	if (EFI_ERROR(status))
 		return status;
@@ -101,10 +117,71 @@ EFI_STATUS check_memory(const struct bootinfo *info, const CHAR16 *path)
 		need_bytes += vm->memory_bytes + (vm->memory_bytes >> NESTED_TABLE_SHIFT);
 		if (need_bytes > free_bytes)
 			return console_error(E_NOMEM,
-					     L"%s:%d: VM \"%a\": with it, %ld MiB are needed in "
+					     L"%a:%d: VM \"%a\": with it, %ld MiB are needed in "
 					     L"all; %ld are free",
-					     path, vm->memory_line, vm->name, need_bytes >> 20,
-					     free_bytes >> 20);
+					     config_path(), vm->memory_line, vm->name,
+					     need_bytes >> 20, free_bytes >> 20);
 	}
+	console_print(L"(lamina)     %ld MiB free, %ld MiB needed\r\n", free_bytes >> 20,
+		      need_bytes >> 20);
 	return EFI_SUCCESS;
+}
+
+/* ---- the report ---- */
+
+static void say(const char *what, BOOLEAN is_there, const char *without)
+{
+	console_print(L"(lamina)     %a: %a%a\r\n", what, is_there ? "yes" : "no",
+		      is_there ? "" : without);
+}
+
+static void report_cpu(const struct bootinfo *info)
+{
+	union {
+		struct cpu_leaf leaf[3];
+		char text[49];
+	} brand = { .text = "" };
+	struct cpu_leaf vendor = cpu_leaf(0);
+	const struct cpu_feature *feature;
+	struct cpu_facts facts;
+	bool is_there;
+
+	for (UINT32 i = 0; i < 3; i++)
+		brand.leaf[i] = cpu_leaf(0x80000002 + i);
+	console_print(L"(lamina)     CPU: %.4a%.4a%.4a, %a\r\n", &vendor.ebx, &vendor.edx,
+		      &vendor.ecx, brand.text);
+	console_print(L"(lamina)     CPUs: %d of %d can be used\r\n", nr_enabled_cpus(info),
+		      info->nr_cpus);
+	read_facts(&facts);
+	say("VMX", cpu_has_vmx(&facts), cpu_has_svm(&facts) ? "" : ", and no SVM");
+	say("SVM", cpu_has_svm(&facts), cpu_has_vmx(&facts) ? "" : ", and no VMX");
+	for (UINT32 i = 0; (feature = cpu_feature(&facts, i, &is_there)); i++)
+		console_print(L"(lamina)     %a: %a%a\r\n", feature->name,
+			      is_there ? "yes" : feature->error ? "no, needed: " : "no: ",
+			      is_there ? "" : feature->without);
+}
+
+static void report_platform(const struct bootinfo *info)
+{
+	BOOLEAN has_dmar = !!acpi_table(info->rsdp, "DMAR");
+	BOOLEAN has_ivrs = !!acpi_table(info->rsdp, "IVRS");
+
+	console_print(L"(lamina)     firmware: %s, UEFI %d.%d\r\n", ST->FirmwareVendor,
+		      ST->Hdr.Revision >> 16, (ST->Hdr.Revision & 0xffff) / 10);
+	console_print(L"(lamina)     IOMMU: %a\r\n", has_dmar ? "VT-d" : has_ivrs ? "AMD-Vi" :
+		      "none: no device can be given to a VM");
+	say("console: screen", info->framebuffer.format != BOOT_PIXEL_NONE, "");
+	say("console: serial line", console_has_serial(), "");
+	say("console: ACPI SPCR", !!acpi_table(info->rsdp, "SPCR"), "");
+	console_print(L"(lamina)     timer: TSC with %ld MHz\r\n", info->tsc_hz / 1000000);
+	say("timer: HPET", !!acpi_table(info->rsdp, "HPET"), "");
+	say("randomness of the hardware", info->entropy_good, ": only of the TSC");
+	say("Secure Boot", file_secure_boot(), "");
+	say("list of hashes", file_has_hashes(), ": files outside the image are not verified");
+}
+
+void check_report(const struct bootinfo *info)
+{
+	report_cpu(info);
+	report_platform(info);
 }

@@ -7,17 +7,25 @@
 #include "boot/efi_mem.h"
 #include "boot/kernel.h"
 
+#define OPTION_CHECK "check"
 #define OPTION_CONFIG "config="
 #define OPTION_CONFIG_CHARS (sizeof(OPTION_CONFIG) - 1)
-#define MESSAGE_BYTES 512
+#define CONFIG_NAME "lamina.toml"
+#define MESSAGE_BYTES 1024
 
-/* The parser keeps one value of up to 4 KiB: too much for a firmware's stack to be asked for. */
-static CHAR16 path_used[FILE_MAX_PATH];
-static CHAR16 path_given[FILE_MAX_PATH];
+/* The configuration that is used: as asked for, or where it was found. */
+static char path_used[FILE_MAX_PATH];
+static BOOLEAN is_path_given;
+static BOOLEAN is_check;
 
-const CHAR16 *config_path(void)
+const char *config_path(void)
 {
 	return path_used;
+}
+
+BOOLEAN config_wants_check(void)
+{
+	return is_check;
 }
 
 /* ---- the loader's command line ---- */
@@ -39,15 +47,6 @@ static BOOLEAN options_are_text(const EFI_LOADED_IMAGE *loaded)
 	return i > 0 && i < BOOT_MAX_OPTIONS;
 }
 
-static BOOLEAN word_begins(const char *word, const char *prefix)
-{
-	while (*prefix && *word == *prefix) {
-		word++;
-		prefix++;
-	}
-	return !*prefix;
-}
-
 /* A shell passes the program's own name as the first word. */
 static BOOLEAN word_is_program(const char *word, UINTN chars)
 {
@@ -61,112 +60,110 @@ static EFI_STATUS read_word(const char *word, UINTN chars, BOOLEAN is_first)
 
 	CopyMem(copy, (void *)word, chars);
 	copy[chars] = 0;
-	if (is_first && word_is_program(copy, chars))
+	if (!chars || (is_first && word_is_program(copy, chars)))
 		return EFI_SUCCESS;
-	if (!word_begins(copy, OPTION_CONFIG) || chars == OPTION_CONFIG_CHARS)
+	if (text_equal(copy, OPTION_CHECK)) {
+		is_check = TRUE;
+	} else if (chars > OPTION_CONFIG_CHARS &&
+		   !CompareMem(copy, OPTION_CONFIG, OPTION_CONFIG_CHARS)) {
+		is_path_given = TRUE;
+		CopyMem(path_used, copy + OPTION_CONFIG_CHARS, chars - OPTION_CONFIG_CHARS + 1);
+	} else {
 		return console_error(E_OPTION, L"unknown option \"%a\"", copy);
-	file_path_from_utf8(copy + OPTION_CONFIG_CHARS, path_given, FILE_MAX_PATH);
+	}
 	return EFI_SUCCESS;
 }
 
 static EFI_STATUS read_words(const char *s)
 {
 	EFI_STATUS status = EFI_SUCCESS;
-	UINTN start = 0, i;
 
-	for (i = 0; !EFI_ERROR(status); i++) {
+	for (UINTN start = 0, i = 0; !EFI_ERROR(status); i++) {
 		if (s[i] && s[i] != ' ')
 			continue;
-		if (i > start)
-			status = read_word(s + start, i - start, start == 0);
+		status = read_word(s + start, i - start, start == 0);
+		start = i + 1;
 		if (!s[i])
 			break;
-		start = i + 1;
 	}
 	return status;
 }
 
 EFI_STATUS config_read_options(EFI_HANDLE image, struct bootinfo *info)
 {
+	struct blob embedded = file_embedded("options");
 	EFI_LOADED_IMAGE *loaded;
 	const CHAR16 *s;
-	UINTN n;
 
-	if (EFI_ERROR(BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded)) ||
-	    !options_are_text(loaded))
-		return EFI_SUCCESS;
-	s = loaded->LoadOptions;
-	n = loaded->LoadOptionsSize / sizeof(CHAR16);
-	for (UINTN i = 0; i < n && s[i]; i++)
-		info->options[i] = (char)s[i];
+	for (UINTN i = 0; i < embedded.size_bytes && i + 1 < BOOT_MAX_OPTIONS; i++)
+		info->options[i] = embedded.data[i] == '\n' ? ' ' : (char)embedded.data[i];
+	if (!EFI_ERROR(BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded)) &&
+	    options_are_text(loaded)) {
+		s = loaded->LoadOptions;
+		SetMem(info->options, sizeof(info->options), 0);
+		for (UINTN i = 0; i < loaded->LoadOptionsSize / sizeof(CHAR16) && s[i]; i++)
+			info->options[i] = (char)s[i];
+	}
 	return read_words(info->options);
 }
 
 /* ---- the configuration ---- */
 
-static EFI_STATUS find_path(void)
+/* Load the file at config=PATH, or at the first place that has one. */
+static EFI_STATUS load_config(UINT64 *hpa, UINT64 *size_bytes)
 {
-	static const CHAR16 *const places[] = { L"lamina.toml", L"/lamina.toml" };
+	EFI_STATUS status;
 
-	if (path_given[0]) {
-		StrCpy(path_used, path_given);
-		if (file_exists(path_used))
-			return EFI_SUCCESS;
-		return console_error(E_NOCONFIG, L"no file %s", path_used);
+	if (!is_path_given)
+		CopyMem(path_used, CONFIG_NAME, sizeof(CONFIG_NAME));
+	status = file_load(path_used, NULL, hpa, size_bytes);
+	if (status == EFI_NOT_FOUND && !is_path_given) {
+		CopyMem(path_used, "/" CONFIG_NAME, sizeof("/" CONFIG_NAME));
+		status = file_load(path_used, NULL, hpa, size_bytes);
 	}
-	for (UINTN i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		StrCpy(path_used, places[i]);
-		if (file_exists(path_used))
-			return EFI_SUCCESS;
-	}
-	return console_error(E_NOCONFIG, L"no lamina.toml beside the loader or in the root");
+	if (status == EFI_NOT_FOUND)
+		return console_error(E_NOCONFIG, L"no %a%a%s", path_used,
+				     is_path_given ? "" : ", nor one beside the loader",
+				     file_source());
+	return status;
 }
 
 EFI_STATUS config_read(struct bootinfo *info)
 {
 	struct toml_error error;
 	UINT64 hpa, size_bytes;
-	EFI_STATUS status = find_path();
+	EFI_STATUS status = load_config(&hpa, &size_bytes);
 	char message[MESSAGE_BYTES];
 
-	if (!EFI_ERROR(status))
-		status = file_load(path_used, L"configuration", &hpa, &size_bytes);
 	if (EFI_ERROR(status))
 		return status;
 	if (config_parse(phys_ptr(hpa), size_bytes, &info->config, &error)) {
 		file_enter_folder_of(path_used);
 		return EFI_SUCCESS;
 	}
-	toml_error_print(&error, "", message, sizeof(message));
-	return console_error(E_CONFIG, L"%s%a", path_used, message);
+	info->config.nr_vms = 0;
+	toml_error_print(&error, path_used, message, sizeof(message));
+	return console_error(E_CONFIG, L"%a", message);
 }
 
 /* ---- its files ---- */
 
 static EFI_STATUS load_file(const struct vm_config *vm, struct boot_file *file)
 {
-	CHAR16 path[BOOT_MAX_PATH];
 	CHAR16 who[FILE_MAX_PATH];
 
-	file_path_from_utf8(file->path, path, BOOT_MAX_PATH);
-	SPrint(who, sizeof(who), L"%s:%d: VM \"%a\"", path_used, file->line, vm->name);
-	return file_load(path, who, &file->hpa, &file->size_bytes);
-}
-
-static const char *kernel_complaint(enum kernel_kind kind)
-{
-	switch (kind) {
-	case KERNEL_BZIMAGE_OLD:
-		return "is a bzImage without a 64-bit entry (Linux older than 3.8, or 32-bit)";
-	case KERNEL_ELF:
-		return "is an ELF file without PVH note and multiboot header";
-	default:
-		return "is no kernel";
-	}
+	SPrint(who, sizeof(who), L"%a:%d: VM \"%a\"", path_used, file->line, vm->name);
+	return file_load(file->path, who, &file->hpa, &file->size_bytes);
 }
 
 static EFI_STATUS load_kernel(struct vm_config *vm)
 {
+	static const char *const complaints[] = {
+		[KERNEL_UNKNOWN] = "is no kernel",
+		[KERNEL_BZIMAGE_OLD] = "is a bzImage without a 64-bit entry (Linux older than 3.8, "
+				       "or 32-bit)",
+		[KERNEL_ELF] = "is an ELF file without PVH note and multiboot header",
+	};
 	EFI_STATUS status = load_file(vm, &vm->kernel);
 	enum kernel_kind kind;
 
@@ -175,8 +172,8 @@ static EFI_STATUS load_kernel(struct vm_config *vm)
 	kind = kernel_recognise(phys_ptr(vm->kernel.hpa), vm->kernel.size_bytes);
 	if (kernel_is_supported(kind))
 		return EFI_SUCCESS;
-	return console_error(E_KERNEL, L"%s:%d: VM \"%a\": %a %a", path_used, vm->kernel.line,
-			     vm->name, vm->kernel.path, kernel_complaint(kind));
+	return console_error(E_KERNEL, L"%a:%d: VM \"%a\": %a %a", path_used, vm->kernel.line,
+			     vm->name, vm->kernel.path, complaints[kind]);
 }
 
 EFI_STATUS config_load_files(struct bootinfo *info)

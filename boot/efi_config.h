@@ -10,12 +10,15 @@
 
 #include "boot/bootinfo.h"
 
-/* Take the loader's command line of `image` into info->options; refuse unknown words. */
+/*
+ * Take the loader's command line of `image`, else the embedded file "options", into info->options;
+ * refuse unknown words.
+ */
 EFI_STATUS config_read_options(EFI_HANDLE image, struct bootinfo *info);
 
 /*
- * Read the configuration: config=PATH of the options, else lamina.toml beside the loader, else in
- * the root of the volume.
+ * Read the configuration: config=PATH of the options, else lamina.toml in the image, beside the
+ * loader, or in the root of the volume. Without success it has no VMs.
  */
 EFI_STATUS config_read(struct bootinfo *info);
 
@@ -23,6 +26,9 @@ EFI_STATUS config_read(struct bootinfo *info);
 EFI_STATUS config_load_files(struct bootinfo *info);
 
 /* The path of the configuration that was read, for messages. */
-const CHAR16 *config_path(void);
+const char *config_path(void);
+
+/* Whether the options ask for a report of the machine instead of a start. */
+BOOLEAN config_wants_check(void);
 
 #endif

@@ -18,7 +18,7 @@
 
 #define LINE_CHARS 512
 
-static BOOLEAN serial_used;
+static BOOLEAN serial_used, is_echoed;
 static UINT32 checkpoint;
 
 /* A 16550 keeps what is written to its scratch register; an empty port reads as ones. */
@@ -84,9 +84,15 @@ static BOOLEAN firmware_echoes(void)
 	return found;
 }
 
+BOOLEAN console_has_serial(void)
+{
+	return serial_used || is_echoed;
+}
+
 void console_open(void)
 {
-	serial_used = !firmware_echoes() && serial_answers();
+	is_echoed = firmware_echoes();
+	serial_used = !is_echoed && serial_answers();
 	if (serial_used)
 		serial_setup();
 }
@@ -123,11 +129,6 @@ void console_checkpoint(UINT32 code, const char *what)
 	console_print(L"(lamina) L%02d %a\r\n", code, what);
 }
 
-UINT32 console_last_checkpoint(void)
-{
-	return checkpoint;
-}
-
 struct error_text {
 	const char *name;
 	EFI_STATUS status;
@@ -150,16 +151,16 @@ EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...)
 	va_end(ap);
 	console_print(L"\r\n(lamina) hint: ");
 	console_print(L"%a\r\n", texts[e].hint);
-	console_print(L"(lamina) stopped at checkpoint L%02d, back to the firmware\r\n",
-		      checkpoint);
 	return texts[e].status;
 }
 
-void console_wait(UINTN seconds)
+void console_stop(UINTN seconds)
 {
 	EFI_EVENT events[2];
 	UINTN index;
 
+	console_print(L"(lamina) stopped at checkpoint L%02d, back to the firmware\r\n",
+		      checkpoint);
 	if (!ST->ConIn || !ST->ConIn->WaitForKey)
 		return;
 	if (EFI_ERROR(BS->CreateEvent(EVT_TIMER, TPL_APPLICATION, NULL, NULL, &events[1])))

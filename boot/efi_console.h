@@ -21,16 +21,16 @@ void console_print(const CHAR16 *fmt, ...);
 /* Print the line of checkpoint `code` and keep it for errors. */
 void console_checkpoint(UINT32 code, const char *what);
 
-/* The last code given to console_checkpoint(). */
-UINT32 console_last_checkpoint(void);
-
 /*
  * Print a named error, its details by gnu-efi's format, and its hint. Returns the status for the
  * firmware, never EFI_SUCCESS.
  */
 EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...);
 
-/* Give the user time to read: until a key is pressed, at most `seconds`. */
-void console_wait(UINTN seconds);
+/* Name the last checkpoint and give time to read: until a key is pressed, at most `seconds`. */
+void console_stop(UINTN seconds);
+
+/* Whether text goes to a serial line, by the firmware or by the loader itself. */
+BOOLEAN console_has_serial(void);
 
 #endif

@@ -3,216 +3,304 @@
 
 #include "boot/efi_console.h"
 #include "boot/efi_mem.h"
+#include "boot/efi_tftp.h"
 
 #define READ_CHUNK_BYTES (UINT64_C(1) << 20)
 #define PROGRESS_STEPS 10
 
 static EFI_FILE *volume;
-/* The folder that relative paths begin at: empty for the root, else without the last separator. */
+static BOOLEAN is_network;
+static struct blob archive, hashes;
+/* The folder that relative paths begin at, with its last separator; empty for the root. */
 static CHAR16 folder[FILE_MAX_PATH];
+/* How much of a file has come, and the dots for it. */
+static UINT64 part_bytes, whole_bytes, nr_dots;
 
 /* ---- paths ---- */
 
 static BOOLEAN is_separator(CHAR16 c)
 {
-	return c == L'/' || c == L'\\';
+	return c == '/' || c == '\\';
 }
 
-/* Keep only what stands before the last separator. */
-static void cut_last_name(CHAR16 *path)
+static void enter_folder_of(const CHAR16 *path)
 {
 	UINTN end = 0;
 
-	for (UINTN i = 0; path[i]; i++) {
+	for (UINTN i = 0; path[i] && i + 1 < FILE_MAX_PATH; i++) {
+		folder[i] = path[i];
 		if (is_separator(path[i]))
-			end = i;
+			end = i + 1;
 	}
-	path[end] = 0;
+	folder[end] = 0;
 }
 
-static UINTN append_path(CHAR16 *out, UINTN pos, const CHAR16 *path)
+/* The character at *s, which moves behind it; '?' for what CHAR16 cannot hold. */
+static CHAR16 next_char(const UINT8 **s)
 {
-	for (; *path && pos + 1 < FILE_MAX_PATH; path++)
-		out[pos++] = is_separator(*path) ? L'\\' : *path;
-	out[pos] = 0;
-	return pos;
+	UINTN tail = **s >= 0xf0 ? 3 : **s >= 0xe0 ? 2 : **s >= 0xc0 ? 1 : 0;
+	UINT32 code = *(*s)++ & (tail ? 0x3f >> tail : 0xff);
+
+	for (; tail && (**s & 0xc0) == 0x80; tail--)
+		code = code << 6 | (*(*s)++ & 0x3f);
+	return code < 0x10000 ? (CHAR16)code : L'?';
 }
 
-/* Write the absolute path with the firmware's separators. */
-static void absolute_path(const CHAR16 *path, CHAR16 *out)
+/*
+ * Write the path as seen from `from`, a folder or nothing: for a volume in CHAR16 with \, for a
+ * server byte by byte with /, and without one at its front unless that is given.
+ */
+static void absolute_path(const CHAR16 *from, const char *path, CHAR16 *out)
 {
+	const UINT8 *s = (const UINT8 *)path;
 	UINTN pos = 0;
+	CHAR16 c;
 
-	if (!is_separator(*path)) {
-		pos = append_path(out, pos, folder);
-		pos = append_path(out, pos, L"\\");
+	for (; !is_separator(*s) && from[pos]; pos++)
+		out[pos] = from[pos];
+	while (*s && pos + 1 < FILE_MAX_PATH) {
+		c = is_network ? *s++ : next_char(&s);
+		out[pos++] = !is_separator(c) ? c : is_network ? '/' : '\\';
 	}
-	append_path(out, pos, path);
+	out[pos] = 0;
 }
 
-void file_enter_folder_of(const CHAR16 *path)
+void file_enter_folder_of(const char *path)
 {
 	CHAR16 absolute[FILE_MAX_PATH];
 
-	absolute_path(path, absolute);
-	cut_last_name(absolute);
-	append_path(folder, 0, absolute);
+	if (file_embedded(path).data)
+		return;
+	absolute_path(folder, path, absolute);
+	enter_folder_of(absolute);
 }
 
-void file_path_from_utf8(const char *in, CHAR16 *out, UINTN out_chars)
+/* ---- the source ---- */
+
+static EFI_FILE *volume_of(EFI_HANDLE device)
 {
-	const UINT8 *s = (const UINT8 *)in;
-	UINTN pos = 0;
+	EFI_FILE_IO_INTERFACE *fs;
+	EFI_FILE *root;
 
-	for (; *s && pos + 1 < out_chars; pos++) {
-		if (s[0] < 0x80) {
-			out[pos] = *s++;
-		} else if (s[0] < 0xe0 && s[1]) {
-			out[pos] = (CHAR16)((s[0] & 0x1f) << 6 | (s[1] & 0x3f));
-			s += 2;
-		} else if (s[0] < 0xf0 && s[1] && s[2]) {
-			out[pos] =
-				(CHAR16)((s[0] & 0xf) << 12 | (s[1] & 0x3f) << 6 | (s[2] & 0x3f));
-			s += 3;
-		} else {
-			out[pos] = L'?';
-			do {
-				s++;
-			} while ((*s & 0xc0) == 0x80);
-		}
-	}
-	out[pos] = 0;
+	if (EFI_ERROR(BS->HandleProtocol(device, &FileSystemProtocol, (void **)&fs)) ||
+	    EFI_ERROR(fs->OpenVolume(fs, &root)))
+		return NULL;
+	return root;
 }
-
-/* ---- the volume ---- */
 
 /* The loader's own path comes as device path nodes that each hold a part of it. */
 static void enter_own_folder(const EFI_LOADED_IMAGE *loaded)
 {
 	CHAR16 *path = loaded->FilePath ? DevicePathToStr(loaded->FilePath) : NULL;
 
-	folder[0] = 0;
 	if (!path)
 		return;
-	append_path(folder, 0, path);
-	cut_last_name(folder);
+	enter_folder_of(path);
 	FreePool(path);
 }
 
-EFI_STATUS file_open_volume(EFI_HANDLE image)
+EFI_STATUS file_open_source(EFI_HANDLE image)
 {
 	EFI_LOADED_IMAGE *loaded;
-	EFI_FILE_IO_INTERFACE *fs;
-	EFI_STATUS status;
+	EFI_STATUS status = BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded);
+	CHAR16 path[FILE_MAX_PATH];
+	struct blob program;
 
-	status = BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded);
 	if (EFI_ERROR(status))
 		return console_error(E_VOLUME, L"no loaded image protocol: %r", status);
-	status = BS->HandleProtocol(loaded->DeviceHandle, &FileSystemProtocol, (void **)&fs);
-	if (EFI_ERROR(status))
-		return console_error(E_VOLUME, L"the loader was not started from a volume: %r",
-				     status);
-	status = fs->OpenVolume(fs, &volume);
-	if (EFI_ERROR(status))
-		return console_error(E_VOLUME, L"cannot open the volume: %r", status);
-	enter_own_folder(loaded);
+	program = (struct blob){ loaded->ImageBase, loaded->ImageSize };
+	archive = pe_section(program, ".modules");
+	hashes = pe_section(program, ".hashes");
+	volume = volume_of(loaded->DeviceHandle);
+	is_network = !volume && tftp_open(loaded->DeviceHandle, path, FILE_MAX_PATH);
+	if (volume)
+		enter_own_folder(loaded);
+	else if (is_network)
+		enter_folder_of(path);
+	else if (!archive.data)
+		return console_error(E_VOLUME, L"the loader came neither from a volume nor by "
+					       L"IPv4 PXE, and has no files of its own");
 	return EFI_SUCCESS;
 }
 
-void file_close_volume(void)
+const CHAR16 *file_source(void)
+{
+	if (is_network)
+		return tftp_server();
+	return volume ? L"" : L" in this image, which came from no volume";
+}
+
+struct blob file_embedded(const char *path)
+{
+	return archive_find(archive, path);
+}
+
+BOOLEAN file_has_hashes(void)
+{
+	return !!hashes.data;
+}
+
+BOOLEAN file_secure_boot(void)
+{
+	EFI_GUID global = EFI_GLOBAL_VARIABLE;
+	UINTN size_bytes = 0;
+	UINT8 *value = LibGetVariableAndSize((CHAR16 *)L"SecureBoot", &global, &size_bytes);
+	BOOLEAN is_on = value && size_bytes == 1 && *value == 1;
+
+	if (value)
+		FreePool(value);
+	return is_on;
+}
+
+void file_close_source(void)
 {
 	if (volume)
 		volume->Close(volume);
+	if (is_network)
+		tftp_close();
 	volume = NULL;
+	is_network = FALSE;
 }
 
 /* ---- files ---- */
 
-static EFI_STATUS open_file(const CHAR16 *path, EFI_FILE **file, UINT64 *size_bytes)
-{
-	CHAR16 absolute[FILE_MAX_PATH];
-	EFI_FILE_INFO *file_info;
-	EFI_STATUS status;
+struct file {
+	CHAR16 path[FILE_MAX_PATH]; /* from the root */
+	struct blob embedded;
+	EFI_FILE *handle;
+	UINT64 size_bytes;
+};
 
-	absolute_path(path, absolute);
-	status = volume->Open(volume, file, absolute, EFI_FILE_MODE_READ, 0);
-	if (EFI_ERROR(status))
+static EFI_STATUS open_on_volume(struct file *f)
+{
+	EFI_FILE_INFO *info;
+	EFI_STATUS status = volume->Open(volume, &f->handle, f->path, EFI_FILE_MODE_READ, 0);
+
+	if (EFI_ERROR(status)) {
+		f->handle = NULL;
 		return status;
-	file_info = LibFileInfo(*file);
-	if (!file_info || (file_info->Attribute & EFI_FILE_DIRECTORY)) {
-		(*file)->Close(*file);
-		status = file_info ? EFI_NOT_FOUND : EFI_DEVICE_ERROR;
-	} else {
-		*size_bytes = file_info->FileSize;
 	}
-	if (file_info)
-		FreePool(file_info);
+	info = LibFileInfo(f->handle);
+	if (!info)
+		return EFI_DEVICE_ERROR;
+	if (info->Attribute & EFI_FILE_DIRECTORY)
+		status = EFI_NOT_FOUND;
+	f->size_bytes = info->FileSize;
+	FreePool(info);
 	return status;
 }
 
-BOOLEAN file_exists(const CHAR16 *path)
+static EFI_STATUS open_file(const char *path, struct file *f)
 {
-	EFI_FILE *file;
-	UINT64 size_bytes;
-
-	if (EFI_ERROR(open_file(path, &file, &size_bytes)))
-		return FALSE;
-	file->Close(file);
-	return TRUE;
+	f->handle = NULL;
+	f->embedded = file_embedded(path);
+	f->size_bytes = f->embedded.size_bytes;
+	absolute_path(f->embedded.data ? L"" : folder, path, f->path);
+	if (f->embedded.data)
+		return EFI_SUCCESS;
+	if (volume)
+		return open_on_volume(f);
+	return is_network ? tftp_size(f->path, &f->size_bytes) : EFI_NOT_FOUND;
 }
 
-/* Read in chunks, with a dot for each tenth. */
-static EFI_STATUS read_file(EFI_FILE *file, UINT8 *to, UINT64 size_bytes)
+/* Print a dot for each tenth. */
+static void progress(UINT64 bytes)
 {
-	UINT64 done = 0, dots = 0;
+	part_bytes += bytes;
+	for (; nr_dots < PROGRESS_STEPS && nr_dots < part_bytes * PROGRESS_STEPS / whole_bytes;
+	     nr_dots++)
+		console_print(L".");
+}
+
+static EFI_STATUS read_from_volume(EFI_FILE *file, UINT8 *to)
+{
 	EFI_STATUS status;
 	UINTN chunk;
 
-	while (done < size_bytes) {
-		chunk = size_bytes - done;
+	while (part_bytes < whole_bytes) {
+		chunk = whole_bytes - part_bytes;
 		if (chunk > READ_CHUNK_BYTES)
 			chunk = READ_CHUNK_BYTES;
-		status = file->Read(file, &chunk, to + done);
-		if (EFI_ERROR(status))
-			return status;
-		if (!chunk)
-			return EFI_END_OF_FILE;
-		done += chunk;
-		for (; dots < done * PROGRESS_STEPS / size_bytes; dots++)
-			console_print(L".");
+		status = file->Read(file, &chunk, to + part_bytes);
+		if (EFI_ERROR(status) || !chunk)
+			return EFI_ERROR(status) ? status : EFI_END_OF_FILE;
+		progress(chunk);
 	}
 	return EFI_SUCCESS;
 }
 
-static EFI_STATUS load_opened(EFI_FILE *file, const CHAR16 *path, const CHAR16 *who, UINT64 *hpa,
-			      UINT64 size_bytes)
+static EFI_STATUS read_file(const struct file *f, void *to)
 {
-	EFI_STATUS status;
+	EFI_STATUS status = EFI_SUCCESS;
 
-	*hpa = 0;
-	if (!size_bytes)
-		return EFI_SUCCESS;
-	status = mem_alloc(size_bytes, 0, path, hpa);
-	if (EFI_ERROR(status))
-		return status;
-	console_print(L"(lamina)     %s, %ld KiB ", path, (size_bytes + 1023) >> 10);
-	status = read_file(file, phys_ptr(*hpa), size_bytes);
+	part_bytes = nr_dots = 0;
+	whole_bytes = f->size_bytes;
+	console_print(L"(lamina)     %s%s, %ld KiB ", f->path,
+		      f->embedded.data ? L" of this image" : file_source(),
+		      (f->size_bytes + 1023) >> 10);
+	if (f->embedded.data)
+		CopyMem(to, (void *)f->embedded.data, f->size_bytes);
+	else if (f->handle)
+		status = read_from_volume(f->handle, to);
+	else
+		status = tftp_read(f->path, to, f->size_bytes, progress);
 	console_print(L"\r\n");
-	if (EFI_ERROR(status))
-		return console_error(E_READ, L"%s: cannot read %s: %r", who, path, status);
-	return EFI_SUCCESS;
+	return status;
 }
 
-EFI_STATUS file_load(const CHAR16 *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes)
+/* Hold what has been read against the list of the image, by the name that the user wrote. */
+static EFI_STATUS verify(const struct file *f, const char *name, const CHAR16 *who, UINT64 hpa)
 {
-	EFI_FILE *file;
-	EFI_STATUS status = open_file(path, &file, size_bytes);
+	struct blob file = { phys_ptr(hpa), f->size_bytes };
+	enum hash_verdict verdict;
+
+	if (f->embedded.data || (!hashes.data && !file_secure_boot()))
+		return EFI_SUCCESS;
+	if (!hashes.data)
+		return console_error(E_NOHASHES, L"%s: %s%s is not covered by the signature", who,
+				     f->path, file_source());
+	verdict = hash_check(hashes, name, file);
+	if (verdict == HASH_GOOD)
+		return EFI_SUCCESS;
+	return console_error(E_HASH, verdict == HASH_UNLISTED ?
+			     L"%s: %s%s is not in the image's list of files" :
+			     L"%s: %s%s is not the file of the image's list: its SHA-256 differs",
+			     who, f->path, file_source());
+}
+
+static EFI_STATUS fail_read(const struct file *f, const CHAR16 *who, EFI_STATUS status)
+{
+	return console_error(E_READ, L"%s: cannot read %s%s: %s", who, f->path, file_source(),
+			     tftp_complaint(status));
+}
+
+static EFI_STATUS load_opened(const struct file *f, const CHAR16 *who, UINT64 *hpa)
+{
+	EFI_STATUS status = EFI_SUCCESS;
+
+	*hpa = 0;
+	if (f->size_bytes)
+		status = mem_alloc(f->size_bytes, 0, who, hpa);
+	if (EFI_ERROR(status) || !f->size_bytes)
+		return status;
+	status = read_file(f, phys_ptr(*hpa));
+	return EFI_ERROR(status) ? fail_read(f, who, status) : EFI_SUCCESS;
+}
+
+EFI_STATUS file_load(const char *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes)
+{
+	static struct file f;
+	EFI_STATUS status = open_file(path, &f);
 
 	if (status == EFI_NOT_FOUND)
-		return console_error(E_NOFILE, L"%s: no file %s", who, path);
-	if (EFI_ERROR(status))
-		return console_error(E_READ, L"%s: cannot open %s: %r", who, path, status);
-	status = load_opened(file, path, who, hpa, *size_bytes);
-	file->Close(file);
-	return status;
+		status = who ? console_error(E_NOFILE, L"%s: no file %s%s", who, f.path,
+					     file_source()) : status;
+	else if (EFI_ERROR(status))
+		status = fail_read(&f, who ? who : L"configuration", status);
+	else
+		status = load_opened(&f, who ? who : L"configuration", hpa);
+	if (f.handle)
+		f.handle->Close(f.handle);
+	*size_bytes = f.size_bytes;
+	return EFI_ERROR(status) ? status : verify(&f, path, who ? who : L"configuration", *hpa);
 }

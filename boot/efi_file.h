@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Files from the volume that the loader was started from. Paths have / or \; those that begin with
- * neither are relative to the folder of the configuration.
+ * Files from where the loader came: embedded in its image, else from the volume or the TFTP server
+ * that it was started from. Paths are UTF-8 with / or \; on volume and server those that begin with
+ * neither are relative to the folder of the configuration. What comes from outside the image is
+ * held against the image's list of hashes, where it has one; with Secure Boot on it must have one.
  */
 #ifndef BOOT_EFI_FILE_H
 #define BOOT_EFI_FILE_H
@@ -9,29 +11,35 @@
 #include <efi.h>
 #include <efilib.h>
 
+#include "boot/archive.h"
 #include "boot/bootinfo.h"
 
-#define FILE_MAX_PATH 512 /* characters of a whole path, with the NUL */
+#define FILE_MAX_PATH 512 /* bytes of a whole path, with the NUL */
 
-/* Open the volume of `image` and make the loader's own folder the current one. */
-EFI_STATUS file_open_volume(EFI_HANDLE image);
+/* Find out where `image` came from and make its own folder the current one. */
+EFI_STATUS file_open_source(EFI_HANDLE image);
 
-/* Whether the file exists and is no folder. `path` as above. */
-BOOLEAN file_exists(const CHAR16 *path);
+/* File `path` as embedded in the image; no data where there is none. */
+struct blob file_embedded(const char *path);
 
-/* Make the folder of `path` the one that relative paths begin at. */
-void file_enter_folder_of(const CHAR16 *path);
-
-/* Turn UTF-8 into CHAR16; characters that CHAR16 cannot hold become '?'. Cut at `out_chars`. */
-void file_path_from_utf8(const char *in, CHAR16 *out, UINTN out_chars);
+/* Make the folder of `path` the one that relative paths begin at, unless `path` is embedded. */
+void file_enter_folder_of(const char *path);
 
 /*
  * Read a whole file into memory for the hand-over, its last page filled with zeros. Shows progress.
- * `who` begins the message when there is an error. An empty file has hpa 0.
+ * `who` begins the message when there is an error; where it is NULL, a file that does not exist is
+ * EFI_NOT_FOUND without a message. An empty file has hpa 0.
  */
-EFI_STATUS file_load(const CHAR16 *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes);
+EFI_STATUS file_load(const char *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes);
 
-/* Give the volume back to the firmware. */
-void file_close_volume(void);
+/* For messages, behind a file's name: " on TFTP server 192.0.2.1", or nothing for a volume. */
+const CHAR16 *file_source(void);
+
+/* Whether the firmware starts only signed programs; whether the image has a list of hashes. */
+BOOLEAN file_secure_boot(void);
+BOOLEAN file_has_hashes(void);
+
+/* Give the source back to the firmware. */
+void file_close_source(void);
 
 #endif

@@ -13,7 +13,6 @@
 #include "boot/efi_check.h"
 #include "boot/efi_config.h"
 #include "boot/efi_console.h"
-#include "boot/efi_cpu.h"
 #include "boot/efi_elf.h"
 #include "boot/efi_file.h"
 #include "boot/efi_mem.h"
@@ -38,6 +37,9 @@ enum checkpoint {
 #define TRAMPOLINE_LIMIT (UINT64_C(1) << 20)
 #define ERROR_WAIT_SECONDS 10
 
+/* Where the core begins. */
+static UINT64 entry_virt;
+
 static EFI_STATUS bootinfo_create(struct bootinfo **out)
 {
 	UINT64 hpa;
@@ -57,9 +59,8 @@ static EFI_STATUS bootinfo_create(struct bootinfo **out)
 /* Gather what the firmware knows, then hold it against the configuration. */
 static EFI_STATUS machine_probe(struct bootinfo *info)
 {
-	console_checkpoint(CP_MACHINE, "look at the machine");
 	info->rsdp = acpi_rsdp();
-	cpu_list(info);
+	probe_cpus(info);
 	probe_framebuffer(info);
 	probe_time(info);
 	probe_entropy(info);
@@ -67,41 +68,14 @@ static EFI_STATUS machine_probe(struct bootinfo *info)
 		      info->nr_cpus, info->rsdp ? "found" : "absent",
 		      info->framebuffer.width_pixels, info->framebuffer.height_pixels,
 		      info->tsc_hz / 1000000);
-	return check_cpus(info, config_path());
-}
-
-static EFI_STATUS config_step(EFI_HANDLE image, struct bootinfo *info)
-{
-	EFI_STATUS status;
-
-	console_checkpoint(CP_CONFIG, "read the configuration");
-	status = config_read_options(image, info);
-	if (!EFI_ERROR(status))
-		status = file_open_volume(image);
-	if (!EFI_ERROR(status))
-		status = config_read(info);
-	return status;
-}
-
-static EFI_STATUS files_step(struct bootinfo *info)
-{
-	EFI_STATUS status;
-
-	console_checkpoint(CP_FILES, "load the VMs' files");
-	status = config_load_files(info);
-	if (EFI_ERROR(status))
-		return status;
-	console_checkpoint(CP_MEMORY, "count memory");
-	return check_memory(info, config_path());
+	return check_cpus(info);
 }
 
 /* The core's image, its first stack, and a page where other CPUs can start in real mode. */
-static EFI_STATUS core_step(struct bootinfo *info, UINT64 *entry_virt)
+static EFI_STATUS core_load(struct bootinfo *info)
 {
-	EFI_STATUS status;
+	EFI_STATUS status = elf_load_core(info, &entry_virt);
 
-	console_checkpoint(CP_CORE, "load the core");
-	status = elf_load_core(info, entry_virt);
 	if (EFI_ERROR(status))
 		return status;
 	info->stack.size_bytes = STACK_BYTES;
@@ -113,42 +87,62 @@ static EFI_STATUS core_step(struct bootinfo *info, UINT64 *entry_virt)
 			 &info->trampoline.hpa);
 }
 
-static EFI_STATUS tables_step(struct bootinfo *info)
+static EFI_STATUS tables_build(struct bootinfo *info)
 {
-	EFI_STATUS status;
+	EFI_STATUS status = mem_read_map(info);
 
-	console_checkpoint(CP_TABLES, "build page tables");
-	status = mem_read_map(info);
 	return EFI_ERROR(status) ? status : paging_build(info);
 }
 
 /* All that can go wrong while the firmware is still there. */
-static EFI_STATUS prepare(EFI_HANDLE image, struct bootinfo **info, UINT64 *entry_virt)
-{
-	EFI_STATUS status;
+static const struct step {
+	enum checkpoint checkpoint;
+	const char *what;
+	EFI_STATUS (*run)(struct bootinfo *info);
+} steps[] = {
+	{ CP_CPU, "check the CPU", check_cpu },
+	{ CP_CONFIG, "read the configuration", config_read },
+	{ CP_MACHINE, "look at the machine", machine_probe },
+	{ CP_FILES, "load the VMs' files", config_load_files },
+	{ CP_MEMORY, "count memory", check_memory },
+	{ CP_CORE, "load the core", core_load },
+	{ CP_TABLES, "build page tables", tables_build },
+};
 
-	console_checkpoint(CP_CPU, "check the CPU");
-	status = check_cpu();
+/* The first error; a start ends with it, a check of the machine does not. */
+static EFI_STATUS steps_run(struct bootinfo *info)
+{
+	EFI_STATUS first = EFI_SUCCESS, status;
+
+	for (UINTN i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+		console_checkpoint(steps[i].checkpoint, steps[i].what);
+		status = steps[i].run(info);
+		if (!EFI_ERROR(first))
+			first = status;
+		if (EFI_ERROR(first) && !config_wants_check())
+			break;
+	}
+	return first;
+}
+
+static EFI_STATUS prepare(EFI_HANDLE image, struct bootinfo **info)
+{
+	EFI_STATUS status = bootinfo_create(info);
+
 	if (!EFI_ERROR(status))
-		status = bootinfo_create(info);
+		status = file_open_source(image);
 	if (!EFI_ERROR(status))
-		status = config_step(image, *info);
+		status = config_read_options(image, *info);
 	if (!EFI_ERROR(status))
-		status = machine_probe(*info);
-	if (!EFI_ERROR(status))
-		status = files_step(*info);
-	if (!EFI_ERROR(status))
-		status = core_step(*info, entry_virt);
-	if (!EFI_ERROR(status))
-		status = tables_step(*info);
+		status = steps_run(*info);
 	return status;
 }
 
 static EFI_STATUS back_to_firmware(EFI_STATUS status)
 {
-	file_close_volume();
+	file_close_source();
 	mem_free_all();
-	console_wait(ERROR_WAIT_SECONDS);
+	console_stop(ERROR_WAIT_SECONDS);
 	return status;
 }
 
@@ -162,8 +156,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 /* gnu-efi's start code calls this by the System V convention. */
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 {
-	struct bootinfo *info;
-	UINT64 entry_virt;
+	struct bootinfo *info = NULL;
 	EFI_STATUS status;
 
 	InitializeLib(image, system_table);
@@ -172,10 +165,15 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	console_open();
 	console_checkpoint(CP_START, "Lamina's loader starts");
 
-	status = prepare(image, &info, &entry_virt);
-	if (EFI_ERROR(status))
+	status = prepare(image, &info);
+	if (config_wants_check()) {
+		check_report(info);
+		console_print(L"(lamina) check: Lamina %a on this machine\r\n",
+			      EFI_ERROR(status) ? "would not start" : "can start");
+	}
+	if (EFI_ERROR(status) || config_wants_check())
 		return back_to_firmware(status);
-	file_close_volume();
+	file_close_source();
 	console_checkpoint(CP_EXIT, "leave the firmware");
 	status = mem_exit_boot_services(image, info);
 	if (EFI_ERROR(status))

@@ -42,54 +42,19 @@ static EFI_STATUS fail_alloc(UINT64 bytes, const CHAR16 *what)
 	return console_error(E_NOMEM, L"no %ld KiB free for %s", page_round(bytes) >> 10, what);
 }
 
-static EFI_STATUS allocation_add(UINT64 hpa, UINTN nr_pages)
-{
-	if (nr_allocations == MAX_ALLOCATIONS) {
-		BS->FreePages(hpa, nr_pages);
-		return EFI_OUT_OF_RESOURCES;
-	}
-	allocations[nr_allocations].hpa = hpa;
-	allocations[nr_allocations++].nr_pages = nr_pages;
-	SetMem(phys_ptr(hpa), nr_pages * PAGE_BYTES, 0);
-	return EFI_SUCCESS;
-}
-
 EFI_STATUS mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa)
 {
 	EFI_PHYSICAL_ADDRESS start = limit - 1;
 	UINTN nr_pages = page_round(bytes) / PAGE_BYTES;
-	EFI_STATUS status;
+	EFI_STATUS status = EFI_OUT_OF_RESOURCES;
 
-	status = BS->AllocatePages(limit ? AllocateMaxAddress : AllocateAnyPages, EfiLoaderData,
-				   nr_pages, &start);
-	if (!EFI_ERROR(status))
-		status = allocation_add(start, nr_pages);
+	if (nr_allocations < MAX_ALLOCATIONS)
+		status = BS->AllocatePages(limit ? AllocateMaxAddress : AllocateAnyPages,
+					   EfiLoaderData, nr_pages, &start);
 	if (EFI_ERROR(status))
 		return fail_alloc(bytes, what);
-	*hpa = start;
-	return EFI_SUCCESS;
-}
-
-EFI_STATUS mem_alloc_aligned(UINT64 bytes, UINT64 align_bytes, const CHAR16 *what, UINT64 *hpa)
-{
-	UINT64 wanted = page_round(bytes), start, front, back;
-	EFI_PHYSICAL_ADDRESS raw;
-	EFI_STATUS status;
-
-	status = BS->AllocatePages(AllocateAnyPages, EfiLoaderData,
-				   (wanted + align_bytes) / PAGE_BYTES, &raw);
-	if (EFI_ERROR(status))
-		return fail_alloc(bytes, what);
-	start = (raw + align_bytes - 1) & ~(align_bytes - 1);
-	front = start - raw;
-	back = align_bytes - front;
-	if (front)
-		BS->FreePages(raw, front / PAGE_BYTES);
-	if (back)
-		BS->FreePages(start + wanted, back / PAGE_BYTES);
-	status = allocation_add(start, wanted / PAGE_BYTES);
-	if (EFI_ERROR(status))
-		return fail_alloc(bytes, what);
+	allocations[nr_allocations++] = (struct allocation){ start, nr_pages };
+	SetMem(phys_ptr(start), nr_pages * PAGE_BYTES, 0);
 	*hpa = start;
 	return EFI_SUCCESS;
 }
@@ -138,28 +103,21 @@ static EFI_STATUS raw_map_open(struct raw_map *m)
 
 static enum boot_mem_type type_from_efi(UINT32 type)
 {
-	switch (type) {
-	case EfiConventionalMemory:
-		return BOOT_MEM_USABLE;
-	case EfiLoaderCode:
-	case EfiBootServicesCode:
-	case EfiBootServicesData:
-		return BOOT_MEM_LOADER;
-	case EfiLoaderData:
-		return BOOT_MEM_CORE;
-	case EfiRuntimeServicesCode:
-	case EfiRuntimeServicesData:
-		return BOOT_MEM_RUNTIME;
-	case EfiACPIReclaimMemory:
-		return BOOT_MEM_ACPI_RECLAIM;
-	case EfiACPIMemoryNVS:
-		return BOOT_MEM_ACPI_NVS;
-	case EfiMemoryMappedIO:
-	case EfiMemoryMappedIOPortSpace:
-		return BOOT_MEM_MMIO;
-	default:
-		return BOOT_MEM_RESERVED;
-	}
+	static const UINT8 types[EfiMaxMemoryType] = {
+		[EfiConventionalMemory] = BOOT_MEM_USABLE,
+		[EfiLoaderCode] = BOOT_MEM_LOADER,
+		[EfiBootServicesCode] = BOOT_MEM_LOADER,
+		[EfiBootServicesData] = BOOT_MEM_LOADER,
+		[EfiLoaderData] = BOOT_MEM_CORE,
+		[EfiRuntimeServicesCode] = BOOT_MEM_RUNTIME,
+		[EfiRuntimeServicesData] = BOOT_MEM_RUNTIME,
+		[EfiACPIReclaimMemory] = BOOT_MEM_ACPI_RECLAIM,
+		[EfiACPIMemoryNVS] = BOOT_MEM_ACPI_NVS,
+		[EfiMemoryMappedIO] = BOOT_MEM_MMIO,
+		[EfiMemoryMappedIOPortSpace] = BOOT_MEM_MMIO,
+	};
+
+	return type < EfiMaxMemoryType && types[type] ? types[type] : BOOT_MEM_RESERVED;
 }
 
 /* Physical page 0 is never handed out: 0 means "none" in many places. */
@@ -197,17 +155,13 @@ static enum memmap_result map_convert(const struct raw_map *m, struct bootinfo *
 
 static EFI_STATUS fail_map(enum memmap_result result)
 {
-	switch (result) {
-	case MEMMAP_OK:
-		return EFI_SUCCESS;
-	case MEMMAP_FULL:
-		return console_error(E_MEMMAP, L"more than %d ranges of memory", BOOT_MAX_MEM);
-	case MEMMAP_OVERLAP:
-		return console_error(E_MEMMAP, L"ranges of memory overlap");
-	case MEMMAP_BAD:
-		break;
-	}
-	return console_error(E_MEMMAP, L"a range of memory is not page aligned");
+	static const char *const texts[] = {
+		[MEMMAP_FULL] = "there are too many ranges",
+		[MEMMAP_OVERLAP] = "ranges overlap",
+		[MEMMAP_BAD] = "a range is not page aligned",
+	};
+
+	return result == MEMMAP_OK ? EFI_SUCCESS : console_error(E_MEMMAP, L"%a", texts[result]);
 }
 
 EFI_STATUS mem_read_map(struct bootinfo *info)
@@ -222,24 +176,16 @@ EFI_STATUS mem_read_map(struct bootinfo *info)
 	return status;
 }
 
-EFI_STATUS mem_free_bytes(UINT64 *bytes)
+EFI_STATUS mem_free_bytes(struct bootinfo *info, UINT64 *bytes)
 {
-	const EFI_MEMORY_DESCRIPTOR *d;
-	struct raw_map m;
-	EFI_STATUS status = raw_map_open(&m);
-	enum boot_mem_type type;
+	EFI_STATUS status = mem_read_map(info);
 
-	if (EFI_ERROR(status))
-		return status;
 	*bytes = 0;
-	for (UINTN i = 0; i + m.descriptor_bytes <= m.size_bytes; i += m.descriptor_bytes) {
-		d = (const EFI_MEMORY_DESCRIPTOR *)(void *)(m.buffer + i);
-		type = type_from_efi(d->Type);
-		if (type == BOOT_MEM_USABLE || type == BOOT_MEM_LOADER)
-			*bytes += d->NumberOfPages * PAGE_BYTES;
+	for (UINT32 i = 0; i < info->nr_mem; i++) {
+		if (info->mem[i].type == BOOT_MEM_USABLE || info->mem[i].type == BOOT_MEM_LOADER)
+			*bytes += info->mem[i].size_bytes;
 	}
-	BS->FreePool(m.buffer);
-	return EFI_SUCCESS;
+	return status;
 }
 
 /*

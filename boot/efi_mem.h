@@ -26,14 +26,14 @@ void *phys_ptr(UINT64 hpa);
  */
 EFI_STATUS mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa);
 
-/* The same, with the start a multiple of `align_bytes`, a power of two of at least a page. */
-EFI_STATUS mem_alloc_aligned(UINT64 bytes, UINT64 align_bytes, const CHAR16 *what, UINT64 *hpa);
-
 /* Give back everything that mem_alloc() gave out. */
 void mem_free_all(void);
 
-/* RAM that the core will find free: conventional memory and the firmware's boot services. */
-EFI_STATUS mem_free_bytes(UINT64 *bytes);
+/*
+ * RAM that the core will find free: conventional memory and the firmware's boot services. Fills
+ * info->mem as mem_read_map() does.
+ */
+EFI_STATUS mem_free_bytes(struct bootinfo *info, UINT64 *bytes);
 
 /* Fill info->mem from the firmware's map of this moment. */
 EFI_STATUS mem_read_map(struct bootinfo *info);

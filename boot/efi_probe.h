@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What only the firmware can tell, gathered for the core: framebuffer, time, randomness. Nothing of
- * it is vital: what is missing stays 0.
+ * What only the firmware can tell, gathered for the core: framebuffer, time, randomness,
+ * CPUs. Nothing of it is vital: what is missing stays 0.
  */
 #ifndef BOOT_EFI_PROBE_H
 #define BOOT_EFI_PROBE_H
@@ -22,5 +22,12 @@ void probe_time(struct bootinfo *info);
 
 /* Fill info->entropy: from the firmware and the CPU where they offer it, always from the TSC. */
 void probe_entropy(struct bootinfo *info);
+
+/*
+ * Fill info->cpus, boot CPU first, nr_cpus and cpu_source: from the firmware's MP services, else
+ * from the MADT of info->rsdp, else the boot CPU alone. Firmware without ACPI tables must still
+ * boot.
+ */
+void probe_cpus(struct bootinfo *info);
 
 #endif

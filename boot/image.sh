@@ -28,9 +28,12 @@ for pair in "$@"; do
 done
 find "$stage" -exec touch -d "@$epoch" {} +
 
-# FAT32 needs 65525 clusters: 64 MiB with the smallest ones.
+# FAT32 needs 65525 clusters: 64 MiB with the smallest ones. Firmware reads FAT16 as well, but is
+# not bound to on every medium: IMAGE_MIN_MIB=4 is for a network.
+least_mib=${IMAGE_MIN_MIB:-62}
 part_mib=$((bytes / 1048576 + 8))
-[ $part_mib -ge 62 ] || part_mib=62
+[ $part_mib -ge "$least_mib" ] || part_mib=$least_mib
+[ $part_mib -ge 62 ] && fat32=-F || fat32=
 truncate -s 0 "$out.tmp"
 truncate -s $((first_mib + part_mib + tail_mib))M "$out.tmp"
 sectors=$((part_mib * 2048))
@@ -39,7 +42,8 @@ sgdisk -a 2048 -n 1:2048:$((2048 + sectors - 1)) -t 1:ef00 -c 1:LAMINA -U $disk_
 
 export MTOOLS_SKIP_CHECK=1 TZ=UTC SOURCE_DATE_EPOCH=$epoch
 fs="$out.tmp@@${first_mib}M"
-mformat -i "$fs" -T $sectors -F -h 64 -s 32 -c 1 -H 2048 -N 4c414d49 -v LAMINA ::
+# shellcheck disable=SC2086
+mformat -i "$fs" -T $sectors $fat32 -h 64 -s 32 -c 1 -H 2048 -N 4c414d49 -v LAMINA ::
 (cd "$stage" && find . -mindepth 1 -type d | LC_ALL=C sort) | while read -r dir; do
 	mmd -i "$fs" "::${dir#.}"
 done

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/kernel.h"
 
+#include "boot/archive.h"
+
 #define ELF_MAGIC 0x464c457f
 #define ELF_CLASS_OFFSET 4
 #define ELF_CLASS_64 2
@@ -22,44 +24,27 @@
 
 #define PVH_NOTE_TYPE 18
 
-/* A file, with reads that give 0 beyond its end. */
-struct file {
-	const uint8_t *data;
-	size_t size_bytes;
-};
-
-static uint64_t read_le(const struct file *f, uint64_t offset, unsigned int width_bytes)
+static bool is_bzimage(struct blob f)
 {
-	uint64_t value = 0;
-
-	if (offset > f->size_bytes || width_bytes > f->size_bytes - offset)
-		return 0;
-	for (unsigned int i = width_bytes; i > 0; i--)
-		value = value << 8 | f->data[offset + i - 1];
-	return value;
+	return f.size_bytes >= BZ_HEADER_BYTES &&
+	       blob_le(f, BZ_BOOT_FLAG_OFFSET, 2) == BZ_BOOT_FLAG &&
+	       blob_le(f, BZ_MAGIC_OFFSET, 4) == BZ_MAGIC;
 }
 
-static bool is_bzimage(const struct file *f)
+static bool has_64bit_entry(struct blob f)
 {
-	return f->size_bytes >= BZ_HEADER_BYTES &&
-	       read_le(f, BZ_BOOT_FLAG_OFFSET, 2) == BZ_BOOT_FLAG &&
-	       read_le(f, BZ_MAGIC_OFFSET, 4) == BZ_MAGIC;
+	return blob_le(f, BZ_VERSION_OFFSET, 2) >= BZ_VERSION_64 &&
+	       (blob_le(f, BZ_XLOADFLAGS_OFFSET, 2) & BZ_XLF_KERNEL_64);
 }
 
-static bool has_64bit_entry(const struct file *f)
-{
-	return read_le(f, BZ_VERSION_OFFSET, 2) >= BZ_VERSION_64 &&
-	       (read_le(f, BZ_XLOADFLAGS_OFFSET, 2) & BZ_XLF_KERNEL_64);
-}
-
-static bool has_multiboot_header(const struct file *f)
+static bool has_multiboot_header(struct blob f)
 {
 	uint64_t sum;
 
-	for (uint64_t i = 0; i + 12 <= f->size_bytes && i + 12 <= MULTIBOOT_SEARCH_BYTES; i += 4) {
-		if (read_le(f, i, 4) != MULTIBOOT_MAGIC)
+	for (uint64_t i = 0; i + 12 <= f.size_bytes && i + 12 <= MULTIBOOT_SEARCH_BYTES; i += 4) {
+		if (blob_le(f, i, 4) != MULTIBOOT_MAGIC)
 			continue;
-		sum = MULTIBOOT_MAGIC + read_le(f, i + 4, 4) + read_le(f, i + 8, 4);
+		sum = MULTIBOOT_MAGIC + blob_le(f, i + 4, 4) + blob_le(f, i + 8, 4);
 		if (!(sum & 0xffffffff))
 			return true;
 	}
@@ -72,18 +57,18 @@ static uint64_t round_up_4(uint64_t n)
 }
 
 /* Whether the notes in the range name a PVH entry: name "Xen", type 18. */
-static bool has_pvh_note(const struct file *f, uint64_t offset, uint64_t size_bytes)
+static bool has_pvh_note(struct blob f, uint64_t offset, uint64_t size_bytes)
 {
 	uint64_t end, name_bytes, desc_bytes;
 
-	if (offset > f->size_bytes || size_bytes > f->size_bytes - offset)
+	if (offset > f.size_bytes || size_bytes > f.size_bytes - offset)
 		return false;
 	end = offset + size_bytes;
 	while (end - offset >= 16) {
-		name_bytes = read_le(f, offset, 4);
-		desc_bytes = read_le(f, offset + 4, 4);
-		if (read_le(f, offset + 8, 4) == PVH_NOTE_TYPE && name_bytes == 4 &&
-		    read_le(f, offset + 12, 4) == 0x006e6558)
+		name_bytes = blob_le(f, offset, 4);
+		desc_bytes = blob_le(f, offset + 4, 4);
+		if (blob_le(f, offset + 8, 4) == PVH_NOTE_TYPE && name_bytes == 4 &&
+		    blob_le(f, offset + 12, 4) == 0x006e6558)
 			return true;
 		name_bytes = round_up_4(name_bytes) + round_up_4(desc_bytes);
 		if (name_bytes > end - offset - 12)
@@ -98,21 +83,21 @@ struct elf_layout {
 	unsigned int word_bytes, phoff, phentsize, phnum, p_offset, p_filesz;
 };
 
-static bool elf_has_pvh_note(const struct file *f)
+static bool elf_has_pvh_note(struct blob f)
 {
 	static const struct elf_layout elf32 = { 4, 0x1c, 0x2a, 0x2c, 0x04, 0x10 };
 	static const struct elf_layout elf64 = { 8, 0x20, 0x36, 0x38, 0x08, 0x20 };
 	const struct elf_layout *l =
-		read_le(f, ELF_CLASS_OFFSET, 1) == ELF_CLASS_64 ? &elf64 : &elf32;
-	uint64_t header = read_le(f, l->phoff, l->word_bytes);
-	uint64_t step = read_le(f, l->phentsize, 2);
+		blob_le(f, ELF_CLASS_OFFSET, 1) == ELF_CLASS_64 ? &elf64 : &elf32;
+	uint64_t header = blob_le(f, l->phoff, l->word_bytes);
+	uint64_t step = blob_le(f, l->phentsize, 2);
 
-	for (uint64_t n = read_le(f, l->phnum, 2); n; n--, header += step) {
-		if (header > f->size_bytes)
+	for (uint64_t n = blob_le(f, l->phnum, 2); n; n--, header += step) {
+		if (header > f.size_bytes)
 			return false;
-		if (read_le(f, header, 4) == PT_NOTE &&
-		    has_pvh_note(f, read_le(f, header + l->p_offset, l->word_bytes),
-				 read_le(f, header + l->p_filesz, l->word_bytes)))
+		if (blob_le(f, header, 4) == PT_NOTE &&
+		    has_pvh_note(f, blob_le(f, header + l->p_offset, l->word_bytes),
+				 blob_le(f, header + l->p_filesz, l->word_bytes)))
 			return true;
 	}
 	return false;
@@ -120,15 +105,15 @@ static bool elf_has_pvh_note(const struct file *f)
 
 enum kernel_kind kernel_recognise(const uint8_t *data, size_t size_bytes)
 {
-	struct file f = { data, size_bytes };
+	struct blob f = { data, size_bytes };
 
-	if (is_bzimage(&f))
-		return has_64bit_entry(&f) ? KERNEL_BZIMAGE : KERNEL_BZIMAGE_OLD;
-	if (read_le(&f, 0, 4) != ELF_MAGIC)
+	if (is_bzimage(f))
+		return has_64bit_entry(f) ? KERNEL_BZIMAGE : KERNEL_BZIMAGE_OLD;
+	if (blob_le(f, 0, 4) != ELF_MAGIC)
 		return KERNEL_UNKNOWN;
-	if (elf_has_pvh_note(&f))
+	if (elf_has_pvh_note(f))
 		return KERNEL_PVH;
-	return has_multiboot_header(&f) ? KERNEL_MULTIBOOT : KERNEL_ELF;
+	return has_multiboot_header(f) ? KERNEL_MULTIBOOT : KERNEL_ELF;
 }
 
 bool kernel_is_supported(enum kernel_kind kind)

@@ -60,25 +60,30 @@ class Emulator:
 
 
 class Qemu(Emulator):
-    """q35 under OVMF; by default TCG with SVM. `disk`: "virtio" or "usb"."""
+    """q35 under OVMF; by default TCG with SVM. `disk`: "virtio" or "usb"; `image` None: no disk.
+    `firmware` names OVMF's CODE and VARS files; `prefix` is a command that runs QEMU."""
 
     def __init__(self, image, directory, cpus=2, memory_mib=1024, cpu="max", accel="tcg",
-                 disk="virtio", extra=()):
+                 disk="virtio", extra=(), machine="q35", prefix=(),
+                 firmware=("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd")):
         super().__init__(directory)
         device = {"virtio": ["-device", "virtio-blk-pci,drive=disk,bootindex=0"],
                   "usb": ["-device", "qemu-xhci", "-device",
                           "usb-storage,drive=disk,bootindex=0"]}[disk]
+        if image:
+            device += ["-drive", "if=none,id=disk,format=raw,snapshot=on,file="
+                       + os.path.abspath(image)]
+        code, variables = (f"{SHARE}/OVMF/{name}" for name in firmware)
         self.spawn([
-            os.path.join(EMU, "bin/qemu-system-x86_64"), "-M", "q35", "-accel", accel,
+            *prefix, os.path.join(EMU, "bin/qemu-system-x86_64"), "-M", machine, "-accel", accel,
             "-cpu", cpu, "-smp", str(cpus), "-m", str(memory_mib), "-display", "none",
             "-vga", "none", "-nic", "none", "-monitor", "none", "-no-reboot",
             "-chardev", "serial,id=line,path=" + os.ttyname(self.far_end),
             "-serial", "chardev:line", "-device", "virtio-rng-pci",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-            "-drive", "if=pflash,format=raw,readonly=on,file=" + SHARE + "/OVMF/OVMF_CODE_4M.fd",
-            "-drive", "if=pflash,format=raw,snapshot=on,file=" + SHARE + "/OVMF/OVMF_VARS_4M.fd",
-            "-drive", "if=none,id=disk,format=raw,snapshot=on,file=" + os.path.abspath(image),
-            *device, *extra])
+            "-drive", "if=pflash,format=raw,readonly=on,file=" + code,
+            "-drive", "if=pflash,format=raw,snapshot=on,file=" + variables,
+            *(device if image else []), *extra])
 
 
 BOCHS_CONFIG = """\

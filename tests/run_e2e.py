@@ -12,6 +12,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "e2e"), os.path.join(HERE, "../scripts")]
 
+import boot_ways  # noqa: E402
 import errors  # noqa: E402
 import guests  # noqa: E402
 import isolation  # noqa: E402
@@ -22,8 +23,8 @@ import spec  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
 TESTS = (linux.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
-         + isolation.TESTS)
-LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS
+         + isolation.TESTS + boot_ways.TESTS)
+LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS + boot_ways.LONG_TESTS
 
 
 def tail(name):

@@ -16,8 +16,8 @@ static struct cpu_facts vmx_cpu(void)
 {
 	struct cpu_facts f = {
 		.is_intel = true,
-		.cpuid_1_ecx = (uint32_t)BIT(5),
-		.cpuid_80000001_edx = (uint32_t)BIT(20),
+		.cpuid_1_ecx = BIT(5),
+		.cpuid_80000001_edx = BIT(20),
 		.feature_control = 5,
 		.procbased_ctls = UINT64_MAX << 32,
 		.procbased_ctls2 = UINT64_MAX << 32,
@@ -29,8 +29,8 @@ static struct cpu_facts vmx_cpu(void)
 static struct cpu_facts svm_cpu(void)
 {
 	struct cpu_facts f = {
-		.cpuid_80000001_ecx = (uint32_t)BIT(2),
-		.cpuid_80000001_edx = (uint32_t)BIT(20),
+		.cpuid_80000001_ecx = BIT(2),
+		.cpuid_80000001_edx = BIT(20),
 		.cpuid_8000000a_edx = 1,
 	};
 
@@ -102,9 +102,9 @@ static void test_neither(void **state)
 	struct cpu_facts vmx = vmx_cpu(), svm = svm_cpu();
 
 	(void)state;
-	vmx.cpuid_1_ecx = ~(uint32_t)BIT(5);
+	vmx.cpuid_1_ecx = ~BIT(5);
 	assert_int_equal(cpu_check(&vmx), E_NOVMX);
-	svm.cpuid_80000001_ecx = ~(uint32_t)BIT(2);
+	svm.cpuid_80000001_ecx = ~BIT(2);
 	assert_int_equal(cpu_check(&svm), E_NOSVM);
 }
 
@@ -117,7 +117,7 @@ static void test_paging(void **state)
 	assert_int_equal(cpu_check(&f), E_LA57);
 	f.cr4 = ~BIT(12);
 	assert_int_equal(cpu_check(&f), E_NONE);
-	f.cpuid_80000001_edx = ~(uint32_t)BIT(20);
+	f.cpuid_80000001_edx = ~BIT(20);
 	assert_int_equal(cpu_check(&f), E_NONX);
 }
 
