@@ -357,15 +357,6 @@ static void begin_table(struct reader *r, const struct key *keys, const char *na
 		r->key_line[i] = 0;
 }
 
-static bool begin_lamina(struct reader *r)
-{
-	if (r->lamina_line)
-		return fail_key(r, "[lamina] given twice, first in line %u", r->lamina_line);
-	begin_table(r, lamina_keys, "[lamina]");
-	r->lamina_line = r->table_line;
-	return true;
-}
-
 static bool begin_vm(struct reader *r)
 {
 	if (r->out->nr_vms == BOOT_MAX_VMS)
@@ -384,12 +375,17 @@ static bool read_header(struct reader *r, bool is_item)
 {
 	if (!end_table(r))
 		return false;
-	if (text_equal(r->toml.key, "lamina"))
-		return is_item ? fail_key(r, "write [lamina], there is only one") :
-				 begin_lamina(r);
 	if (text_equal(r->toml.key, "vm"))
 		return is_item ? begin_vm(r) : fail_key(r, "write [[vm]], one for each VM");
-	return fail_key(r, "unknown table; tables: [lamina], [[vm]]");
+	if (!text_equal(r->toml.key, "lamina"))
+		return fail_key(r, "unknown table; tables: [lamina], [[vm]]");
+	if (is_item)
+		return fail_key(r, "write [lamina], there is only one");
+	if (r->lamina_line)
+		return fail_key(r, "[lamina] given twice, first in line %u", r->lamina_line);
+	begin_table(r, lamina_keys, "[lamina]");
+	r->lamina_line = r->table_line;
+	return true;
 }
 
 static bool read_end(struct reader *r)

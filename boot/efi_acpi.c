@@ -22,11 +22,6 @@ static BOOLEAN sum_is_zero(const void *from, UINTN bytes)
 	return sum == 0;
 }
 
-static BOOLEAN has_signature(const void *p, const char *signature, UINTN chars)
-{
-	return CompareMem((void *)p, (void *)signature, chars) == 0;
-}
-
 UINT64 acpi_rsdp(void)
 {
 	EFI_GUID acpi2 = ACPI_20_TABLE_GUID, acpi1 = ACPI_TABLE_GUID;
@@ -35,7 +30,7 @@ UINT64 acpi_rsdp(void)
 	if (EFI_ERROR(LibGetSystemConfigurationTable(&acpi2, &rsdp)) &&
 	    EFI_ERROR(LibGetSystemConfigurationTable(&acpi1, &rsdp)))
 		return 0;
-	if (!rsdp || !has_signature(rsdp, "RSD PTR ", 8) || !sum_is_zero(rsdp, RSDP_V1_BYTES))
+	if (!rsdp || CompareMem(rsdp, "RSD PTR ", 8) || !sum_is_zero(rsdp, RSDP_V1_BYTES))
 		return 0;
 	return (UINT64)(UINTN)rsdp;
 }
@@ -59,7 +54,7 @@ static const struct acpi_header *search(const struct acpi_header *root, UINT32 e
 
 	for (UINTN at = sizeof(*root); at + entry_bytes <= b.size_bytes; at += entry_bytes) {
 		t = valid_table(blob_le(b, at, entry_bytes));
-		if (t && has_signature(t->signature, signature, 4))
+		if (t && !CompareMem((void *)t->signature, (void *)signature, 4))
 			return t;
 	}
 	return NULL;

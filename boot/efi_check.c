@@ -35,14 +35,6 @@ static struct cpu_leaf cpu_leaf(UINT32 leaf)
 	return r;
 }
 
-static BOOLEAN cpu_is_intel(void)
-{
-	struct cpu_leaf r = cpu_leaf(0);
-
-	return r.ebx == signature_INTEL_ebx && r.ecx == signature_INTEL_ecx &&
-	       r.edx == signature_INTEL_edx;
-}
-
 static UINT64 msr_if(BOOLEAN has, UINT32 msr)
 {
 	return has ? asm_rdmsr(msr) : 0;
@@ -52,7 +44,7 @@ static void read_facts(struct cpu_facts *f)
 {
 	struct cpu_leaf extended = cpu_leaf(0x80000001);
 
-	f->is_intel = cpu_is_intel();
+	f->is_intel = cpu_leaf(0).ebx == signature_INTEL_ebx; /* "Genu" is nobody else's */
 	f->cpuid_1_ecx = cpu_leaf(1).ecx;
 	f->cpuid_80000001_ecx = extended.ecx;
 	f->cpuid_80000001_edx = extended.edx;

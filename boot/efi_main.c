@@ -146,11 +146,6 @@ static EFI_STATUS back_to_firmware(EFI_STATUS status)
 	return status;
 }
 
-static UINT64 direct_virt(UINT64 hpa)
-{
-	return hpa + DIRECT_MAP_BASE;
-}
-
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 
 /* gnu-efi's start code calls this by the System V convention. */
@@ -180,6 +175,6 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 		return back_to_firmware(status);
 	info->checkpoint = CP_JUMP;
 	asm_jump(info->root_table, entry_virt,
-		 direct_virt(info->stack.hpa + info->stack.size_bytes),
-		 direct_virt((UINT64)(UINTN)info));
+		 DIRECT_MAP_BASE + info->stack.hpa + info->stack.size_bytes,
+		 DIRECT_MAP_BASE + (UINT64)(UINTN)info);
 }
