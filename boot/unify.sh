@@ -49,5 +49,5 @@ for name in .modules .hashes; do
 		--change-section-vma "$name=$(printf '0x%x' $at)")
 	at=$((at + $(stat -c %s "$stage/$name")))
 done
-objcopy --strip-all "${sections[@]}" "$loader" "$out.tmp"
+objcopy --preserve-dates --strip-all "${sections[@]}" "$loader" "$out.tmp"
 mv "$out.tmp" "$out"
