@@ -16,7 +16,7 @@ CORE_O := $(CORE_C:%.c=build/obj/%.o) $(CORE_S:%.S=build/obj/%.S.o)
 BOOT_C := $(wildcard boot/*.c)
 BOOT_O := $(BOOT_C:%.c=build/obj/%.o) build/obj/boot/efi_asm.S.o build/obj/boot/payload.S.o
 GENERATED := build/gen/arch/x86/offsets.h build/gen/core/offsets.h \
-	build/gen/svm/offsets.h build/gen/core/load/dsdt.h
+	build/gen/svm/offsets.h build/gen/core/load/dsdt.h build/font/ascii.h
 
 GCC_INCLUDE := $(shell gcc -print-file-name=include)
 LIBGCC := $(shell gcc -print-libgcc-file-name)
@@ -73,6 +73,11 @@ build/gen/core/load/dsdt.h: core/load/dsdt.asl | setup
 		{ cat build/gen/core/load/dsdt.log; exit 1; }
 	$(Q)scripts/bin2c dsdt_aml build/gen/core/load/dsdt.aml >$@.tmp
 	$(Q)mv $@.tmp $@
+
+build/font/ascii.h: scripts/make-font | setup
+	$(call say,FONT,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)scripts/make-font $@
 
 build/obj/boot/%.o: boot/%.c | setup
 	$(call say,CC,$<)
@@ -151,7 +156,11 @@ EDIT_probe :=
 VARIANT_nmi := nmi
 WRAPS_nmi := testdev_read testdev_write iso_fault_handler_set trap_fix_up trap_handle
 EDIT_nmi := s/^vmx_\(stay\|exit\):/&\n\t.byte 0xf1/;/^svm_stay:/,$${s/^\tISO_ENTER/&; .byte 0xf1/;s/^3:\tvmrun.*/&\n\t.byte 0xf1/;/^\tnop/{n;s/$$/; .byte 0xf1/}}
-VARIANTS := inject fine coarse open spec probe nmi
+# Monitor commands that break Lamina.
+VARIANT_words := words
+WRAPS_words := line_key lastwords_init acpi_reset
+EDIT_words :=
+VARIANTS := inject fine coarse open spec probe nmi words
 
 define variant_rules
 build/$(1)/%.o: tests/variant/%.c $(GENERATED)
@@ -258,7 +267,8 @@ build/guests/%.pvh: tests/guest/%.c $(GUEST_LIB) | setup
 guests: $(GUESTS) build/guests/cpuid.pvh
 
 CHECKS := 'python3 tests/check/layers.py' 'python3 tests/check/shape.py' \
-	'python3 tests/check/image.py' 'scripts/exit-classes --check README.md' 'scripts/analyze' 'python3 tests/run_host.py'
+	'python3 tests/check/image.py' 'scripts/exit-classes --check README.md' 'python3 tests/check/codes.py' \
+	'scripts/analyze' 'python3 tests/run_host.py'
 
 check test: export CORE_FLAGS := $(CORE_FLAGS)
 check test: export BOOT_FLAGS := $(BOOT_FLAGS)

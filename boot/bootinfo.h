@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC UINT64_C(0x6f666e69746f6f62) /* "bootinfo" in memory order */
-#define BOOTINFO_VERSION 2
+#define BOOTINFO_VERSION 3
 
 /* Start of the direct map of RAM: virtual = physical + DIRECT_MAP_BASE. */
 #define DIRECT_MAP_BASE UINT64_C(0xffff888000000000)
@@ -187,7 +187,7 @@ struct bootinfo {
 	uint64_t magic; /* BOOTINFO_MAGIC */
 	uint32_t version; /* BOOTINFO_VERSION */
 	uint32_t size_bytes; /* sizeof(struct bootinfo) of the loader */
-	uint32_t checkpoint; /* the last loader checkpoint passed; boot/efi_main.c lists them */
+	uint32_t checkpoint; /* the last loader checkpoint passed; boot/checkpoints.def lists them */
 	uint32_t nr_mem;
 	uint32_t nr_cpus;
 	uint32_t cpu_source; /* enum boot_cpu_source */
@@ -208,6 +208,7 @@ struct bootinfo {
 	struct boot_range trampoline; /* one page below 1 MiB for starting the other CPUs */
 	struct boot_symbols symbols;
 	struct boot_framebuffer framebuffer;
+	struct boot_range lastwords; /* as an earlier boot left it: boot/lastwords.h */
 
 	struct boot_segment segments[BOOT_MAX_SEGMENTS];
 	struct boot_cpu cpus[BOOT_MAX_CPUS];
@@ -218,9 +219,9 @@ struct bootinfo {
 };
 _Static_assert(offsetof(struct bootinfo, rsdp) == 40, "bootinfo layout");
 _Static_assert(offsetof(struct bootinfo, image) == 96, "bootinfo layout");
-_Static_assert(offsetof(struct bootinfo, segments) == 224, "bootinfo layout");
+_Static_assert(offsetof(struct bootinfo, segments) == 240, "bootinfo layout");
 _Static_assert(offsetof(struct bootinfo, config) ==
-		       224 + 8 * 32 + 64 * 8 + BOOT_MAX_MEM * 24 + 64 + BOOT_MAX_OPTIONS,
+		       240 + 8 * 32 + 64 * 8 + BOOT_MAX_MEM * 24 + 64 + BOOT_MAX_OPTIONS,
 	       "bootinfo layout");
 
 #endif

@@ -19,7 +19,7 @@
 #define LINE_CHARS 512
 
 static BOOLEAN serial_used, is_echoed;
-static UINT32 checkpoint;
+static enum checkpoint checkpoint;
 
 /* A 16550 keeps what is written to its scratch register; an empty port reads as ones. */
 static BOOLEAN serial_answers(void)
@@ -123,10 +123,11 @@ void console_print(const CHAR16 *fmt, ...)
 	va_end(ap);
 }
 
-void console_checkpoint(UINT32 code, const char *what)
+void console_checkpoint(enum checkpoint code)
 {
 	checkpoint = code;
-	console_print(L"(lamina) L%02d %a\r\n", code, what);
+	asm_out8(POST_PORT, checkpoints[code].post);
+	console_print(L"(lamina) %a %a\r\n", checkpoints[code].name, checkpoints[code].what);
 }
 
 struct error_text {
@@ -159,8 +160,8 @@ void console_stop(UINTN seconds)
 	EFI_EVENT events[2];
 	UINTN index;
 
-	console_print(L"(lamina) stopped at checkpoint L%02d, back to the firmware\r\n",
-		      checkpoint);
+	console_print(L"(lamina) stopped at checkpoint %a, back to the firmware\r\n",
+		      checkpoints[checkpoint].name);
 	if (!ST->ConIn || !ST->ConIn->WaitForKey)
 		return;
 	if (EFI_ERROR(BS->CreateEvent(EVT_TIMER, TPL_APPLICATION, NULL, NULL, &events[1])))

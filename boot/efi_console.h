@@ -10,6 +10,7 @@
 #include <efi.h>
 #include <efilib.h>
 
+#include "boot/checkpoints.h"
 #include "boot/errors.h"
 
 /* Find the consoles. First of all calls. */
@@ -18,8 +19,8 @@ void console_open(void);
 /* Print by gnu-efi's format (%a is a char string, %s a CHAR16 string, %ld 64 bits). */
 void console_print(const CHAR16 *fmt, ...);
 
-/* Print the line of checkpoint `code` and keep it for errors. */
-void console_checkpoint(UINT32 code, const char *what);
+/* Print the line of checkpoint `code`, send it to the POST port, and keep it for errors. */
+void console_checkpoint(enum checkpoint code);
 
 /*
  * Print a named error, its details by gnu-efi's format, and its hint. Returns the status for the

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loader's steps in order. Each begins with a checkpoint, printed as "L01 ..." and kept in
- * bootinfo; a stop names the last one. Up to the last step an error goes back to the firmware with
- * a message and a status, and nothing stays changed.
+ * The loader's steps in order. Each begins with a checkpoint of checkpoints.def, printed as
+ * "L01 ..." and kept in bootinfo; a stop names the last one. Up to the last step an error goes back
+ * to the firmware with a message and a status, and nothing stays changed.
  */
 #include <efi.h>
 #include <efilib.h>
@@ -18,20 +18,7 @@
 #include "boot/efi_mem.h"
 #include "boot/efi_paging.h"
 #include "boot/efi_probe.h"
-
-/* The README lists these codes: keep both in step. */
-enum checkpoint {
-	CP_START = 1,
-	CP_CPU,
-	CP_CONFIG,
-	CP_MACHINE,
-	CP_FILES,
-	CP_MEMORY,
-	CP_CORE,
-	CP_TABLES,
-	CP_EXIT,
-	CP_JUMP,
-};
+#include "boot/efi_words.h"
 
 #define STACK_BYTES (UINT64_C(16) << 10)
 #define TRAMPOLINE_LIMIT (UINT64_C(1) << 20)
@@ -97,16 +84,15 @@ static EFI_STATUS tables_build(struct bootinfo *info)
 /* All that can go wrong while the firmware is still there. */
 static const struct step {
 	enum checkpoint checkpoint;
-	const char *what;
 	EFI_STATUS (*run)(struct bootinfo *info);
 } steps[] = {
-	{ CP_CPU, "check the CPU", check_cpu },
-	{ CP_CONFIG, "read the configuration", config_read },
-	{ CP_MACHINE, "look at the machine", machine_probe },
-	{ CP_FILES, "load the VMs' files", config_load_files },
-	{ CP_MEMORY, "count memory", check_memory },
-	{ CP_CORE, "load the core", core_load },
-	{ CP_TABLES, "build page tables", tables_build },
+	{ CP_CPU, check_cpu },
+	{ CP_CONFIG, config_read },
+	{ CP_MACHINE, machine_probe },
+	{ CP_FILES, config_load_files },
+	{ CP_MEMORY, check_memory },
+	{ CP_CORE, core_load },
+	{ CP_TABLES, tables_build },
 };
 
 /* The first error; a start ends with it, a check of the machine does not. */
@@ -115,7 +101,7 @@ static EFI_STATUS steps_run(struct bootinfo *info)
 	EFI_STATUS first = EFI_SUCCESS, status;
 
 	for (UINTN i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
-		console_checkpoint(steps[i].checkpoint, steps[i].what);
+		console_checkpoint(steps[i].checkpoint);
 		status = steps[i].run(info);
 		if (!EFI_ERROR(first))
 			first = status;
@@ -158,7 +144,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	/* Firmware resets the machine after five minutes otherwise. */
 	BS->SetWatchdogTimer(0, 0, 0, NULL);
 	console_open();
-	console_checkpoint(CP_START, "Lamina's loader starts");
+	console_checkpoint(CP_START);
 
 	status = prepare(image, &info);
 	if (config_wants_check()) {
@@ -169,11 +155,13 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	if (EFI_ERROR(status) || config_wants_check())
 		return back_to_firmware(status);
 	file_close_source();
-	console_checkpoint(CP_EXIT, "leave the firmware");
+	words_find(info);
+	console_checkpoint(CP_EXIT);
 	status = mem_exit_boot_services(image, info);
 	if (EFI_ERROR(status))
 		return back_to_firmware(status);
 	info->checkpoint = CP_JUMP;
+	asm_out8(POST_PORT, checkpoints[CP_JUMP].post);
 	asm_jump(info->root_table, entry_virt,
 		 DIRECT_MAP_BASE + info->stack.hpa + info->stack.size_bytes,
 		 DIRECT_MAP_BASE + (UINT64)(UINTN)info);

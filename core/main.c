@@ -15,80 +15,58 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/spec.h"
 #include "arch/x86/symbols.h"
+#include "arch/x86/watchdog.h"
 #include "boot/bootinfo.h"
+#include "boot/checkpoints.h"
 #include "core/clock.h"
 #include "core/console.h"
 #include "core/hv.h"
 #include "core/isolation.h"
+#include "core/lastwords.h"
 #include "core/lib/log.h"
 #include "core/mon/monitor.h"
 #include "core/sched.h"
 #include "core/timer.h"
 #include "core/trace.h"
 #include "core/vm.h"
-#include "drivers/debugcon.h"
-#include "drivers/serial.h"
-
-#define SERIAL_MMIO_BYTES 64
+#include "drivers/hostcon.h"
 
 static const struct bootinfo *boot; /* [c] */
-static struct serial serial;
 
 void core_main(const struct bootinfo *info);
 
+static void checkpoint(enum checkpoint c)
+{
+	out8(POST_PORT, checkpoints[c].post);
+	log_info("%s %s", checkpoints[c].name, checkpoints[c].what);
+}
+
 /* --- the host's consoles --- */
-
-static void serial_line_put(u8 byte)
-{
-	serial_put(&serial, byte);
-}
-
-static int serial_line_get(void)
-{
-	return serial_get(&serial);
-}
-
-static void serial_attach(void)
-{
-	static const struct console_line line = { serial_line_put, serial_line_get };
-
-	console_init(&line, (u8)boot->config.escape);
-}
 
 static void consoles_find(void)
 {
-	static const struct log_sink debugcon = { debugcon_write };
+	static const struct console_line all = { hostcon_put, hostcon_get };
 
-	if (debugcon_is_present())
-		log_sink_add(&debugcon);
-	if (!serial_find(&serial))
-		serial_attach();
+	console_init(&all, (u8)boot->config.escape);
+	hostcon_find_early();
 }
 
-/* A line that only ACPI knows of. */
-static void serial_find_acpi(void)
+static void consoles_find_late(void)
 {
-	struct acpi_gas at;
-	void *regs;
-	enum err e = ERR_NOENT;
+	const struct boot_framebuffer *fb = &boot->framebuffer;
+	struct fbcon_screen screen = { { fb->hpa }, fb->size_bytes, fb->width_pixels,
+				       fb->height_pixels, fb->stride_pixels };
 
-	if (serial.is_present || acpi_serial(&at))
-		return;
-	if (at.space == ACPI_SPACE_IO) {
-		e = serial_probe_port(&serial, (u16)at.address);
-	} else if (at.space == ACPI_SPACE_MEMORY) {
-		regs = mmio_map((hpa_t){ at.address }, SERIAL_MMIO_BYTES);
-		if (regs)
-			e = serial_probe_mmio(&serial, regs, at.access == 3 ? 4 : 1);
-	}
-	if (!e)
-		serial_attach();
+	checkpoint(CP_CONSOLES);
+	hostcon_find_late(fb->format == BOOT_PIXEL_NONE ? NULL : &screen);
 }
 
 /* --- the end --- */
 
 static __noreturn void run_end(void)
 {
+	checkpoint(CP_END);
+	lastwords_end();
 	if (boot->config.debug_exit) {
 		const struct vm *vm = vm_of(0);
 
@@ -119,6 +97,12 @@ static void all_over(void)
 	log_info("all VMs are over; the monitor stays");
 }
 
+static void panic_begin(void)
+{
+	lastwords_panic();
+	checkpoint(CP_PANIC);
+}
+
 /* After a panic: an unattended run ends, a machine whose operator said "stay" does. */
 static void panic_end(void)
 {
@@ -128,7 +112,7 @@ static void panic_end(void)
 		machine_reset();
 }
 
-static void panic_report(u32 cpu)
+static void cpu_report(u32 cpu)
 {
 	const struct vcpu *v = percpu_of(cpu)->vcpu;
 
@@ -182,7 +166,7 @@ static void start_machine(void)
 	for (u32 i = 0; i < boot->nr_mem; i++)
 		if (ranges[i].kind == MEM_LATER)
 			page_add(ranges[i].base, ranges[i].size_bytes);
-	serial_find_acpi();
+	consoles_find_late();
 	clock_init(boot->epoch_seconds, boot->epoch_tsc);
 }
 
@@ -193,8 +177,8 @@ static void start_symbols(void)
 	if (s->nr_symbols)
 		symbols_init(pa_to_va((hpa_t){ s->symtab_hpa }), s->nr_symbols,
 			     pa_to_va((hpa_t){ s->strtab_hpa }), s->strtab_bytes);
-	panic_hook_set(panic_end);
-	panic_report_set(panic_report);
+	panic_hooks_set(panic_begin, panic_end);
+	panic_report_set(cpu_report);
 }
 
 /* --- the CPUs --- */
@@ -306,12 +290,20 @@ void core_main(const struct bootinfo *info)
 	log_level_set((enum log_level)boot->config.log_level);
 	consoles_find();
 	log_info("Lamina");
+	checkpoint(CP_ENTERED);
 	start_symbols();
+	if (boot->lastwords.size_bytes)
+		lastwords_init(pa_to_va((hpa_t){ boot->lastwords.hpa }));
+	checkpoint(CP_OWN_TABLES);
 	start_machine();
 	hv_select();
+	checkpoint(CP_CPUS);
 	start_cpus();
+	checkpoint(CP_VIRT);
 	start_virt();
+	checkpoint(CP_VMS);
 	create_vms();
+	checkpoint(CP_RUN);
 	monitor_init((u8)boot->config.escape, quit);
 	console_start(&reader);
 	vm_all_over_set(all_over);

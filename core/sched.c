@@ -8,6 +8,7 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/trap.h"
+#include "arch/x86/watchdog.h"
 #include "core/clock.h"
 #include "core/lib/log.h"
 #include "core/run.h"
@@ -118,6 +119,7 @@ static void audit_fire(struct timer *t)
 	struct sched_cpu *c = container_of(t, struct sched_cpu, audit);
 	struct list_node *node;
 
+	watchdog_beat();
 	trace_event(TRACE_TICK, 0);
 	if (c->ticks++ % 2)
 		list_for_each(node, &c->parked) audit_one(vcpu_of_node(node));

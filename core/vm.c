@@ -265,6 +265,20 @@ void vm_stop(struct vm *vm, enum vm_end why)
 		vcpu_request(vm->vcpu[i], REQ_STOP);
 }
 
+/* What stands at RIP, as far as it can be read. */
+static void code_dump(struct vcpu *v)
+{
+	struct segment cs;
+	char text[49] = "";
+	u8 code[16];
+	u64 rip = hv_reg_get(v, REG_RIP);
+
+	hv_seg_get(v, SEG_CS, &cs);
+	for (u32 i = 0, n = gmem_fetch(v, cs.base + rip, code, sizeof(code)); i < n; i++)
+		snprintf(text + 3 * i, 4, " %02x", code[i]);
+	log_err("  code at rip:%s", *text ? text : " not readable");
+}
+
 void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)
 {
 	char text[LOG_LINE_MAX];
@@ -280,6 +294,7 @@ void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)
 	if (v) {
 		vcpu_regs_print(v, log_say);
 		hv_dump(v);
+		code_dump(v);
 		trace_dump(v->cpu);
 	}
 	vm_stop(vm, VM_END_KILLED);

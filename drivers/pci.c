@@ -56,38 +56,20 @@ static bool is_there(struct pci_addr a)
 	return pci_read16(a, PCI_VENDOR_ID) != 0xffff;
 }
 
-/* Step to the next function that may exist; false after the last. */
-static bool addr_next(struct pci_addr *a)
-{
-	struct pci_addr first = { a->bus, a->device, 0 };
-
-	if (a->function < FUNCTIONS - 1 && is_there(first) &&
-	    (pci_read8(first, PCI_HEADER_TYPE) & MULTIFUNCTION)) {
-		a->function++;
-		return true;
-	}
-	a->function = 0;
-	if (a->device < DEVICES - 1) {
-		a->device++;
-		return true;
-	}
-	a->device = 0;
-	return a->bus++ < BUSES - 1;
-}
-
 bool pci_find_class(u32 class_code, u32 mask, u32 n, struct pci_addr *out)
 {
-	struct pci_addr a = { 0 };
+	for (u32 bdf = 0; bdf < BUSES * DEVICES * FUNCTIONS; bdf++) {
+		struct pci_addr a = { (u8)(bdf >> 8), bdf >> 3 & 31, bdf & 7 };
+		bool is_found = is_there(a);
 
-	do {
-		if (!is_there(a))
-			continue;
-		if (((pci_read32(a, PCI_CLASS_REVISION) >> 8) & mask) != (class_code & mask))
-			continue;
-		if (!n--) {
+		if (is_found && !(((pci_read32(a, PCI_CLASS_REVISION) >> 8) ^ class_code) & mask) &&
+		    !n--) {
 			*out = a;
 			return true;
 		}
-	} while (addr_next(&a));
+		/* Only what has a function 0 that says so has others. */
+		if (!a.function && !(is_found && pci_read8(a, PCI_HEADER_TYPE) & MULTIFUNCTION))
+			bdf += FUNCTIONS - 1;
+	}
 	return false;
 }

@@ -5,7 +5,6 @@
 #include "arch/x86/pt_host.h"
 #include "drivers/pci.h"
 
-#define LEGACY_PORT 0x3f8
 #define POLLS_MAX 200000u /* a port read takes about a microsecond; a character 87 */
 #define POLLS_STUCK 1u
 
@@ -17,6 +16,7 @@
 #define REG_MCR 4
 #define REG_LSR 5
 #define REG_SCRATCH 7
+#define REGISTERS 8
 #define REG_DIVISOR_LOW 0
 #define REG_DIVISOR_HIGH 1
 
@@ -77,39 +77,29 @@ enum err serial_probe_port(struct serial *line, u16 port)
 	return line_start(line);
 }
 
-enum err serial_probe_mmio(struct serial *line, volatile void *regs, u32 stride_bytes)
+enum err serial_probe_mmio(struct serial *line, hpa_t regs, u32 stride_bytes)
 {
-	*line = (struct serial){ .mmio = regs, .stride_bytes = stride_bytes };
-	return line_start(line);
+	*line = (struct serial){ .hpa = regs, .stride_bytes = stride_bytes };
+	line->mmio = mmio_map(regs, REGISTERS * stride_bytes);
+	return line->mmio ? line_start(line) : ERR_NOMEM;
 }
 
-/* BAR 0 of a PCI serial function: ports, or memory with consecutive registers. */
-static enum err probe_pci(struct serial *line, struct pci_addr addr)
+enum err serial_probe_pci(struct serial *line, u32 n)
 {
-	u32 bar = pci_read32(addr, PCI_BAR0);
-	volatile void *regs;
+	struct pci_addr addr;
+	u32 bar;
 
+	*line = (struct serial){ 0 };
+	if (!pci_find_class(PCI_CLASS_16550, PCI_CLASS_MASK, n, &addr))
+		return ERR_RANGE;
+	bar = pci_read32(addr, PCI_BAR0);
+	if (!(bar & ~15u))
+		return ERR_NOENT;
 	pci_write16(addr, PCI_COMMAND,
 		    (u16)(pci_read16(addr, PCI_COMMAND) | PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
 	if (bar & PCI_BAR_IO)
 		return serial_probe_port(line, (u16)(bar & 0xfffc));
-	if (!(bar & ~15u))
-		return ERR_NOENT;
-	regs = mmio_map((hpa_t){ bar & ~15u }, PAGE_SIZE);
-	return regs ? serial_probe_mmio(line, regs, 1) : ERR_NOMEM;
-}
-
-enum err serial_find(struct serial *line)
-{
-	struct pci_addr addr;
-	u32 n;
-
-	if (!serial_probe_port(line, LEGACY_PORT))
-		return ERR_NONE;
-	for (n = 0; pci_find_class(PCI_CLASS_16550, PCI_CLASS_MASK, n, &addr); n++)
-		if (!probe_pci(line, addr))
-			return ERR_NONE;
-	return ERR_NOENT;
+	return serial_probe_mmio(line, (hpa_t){ bar & ~15u }, 1);
 }
 
 /*
@@ -135,15 +125,6 @@ void serial_put(struct serial *line, u8 byte)
 {
 	if (line->is_present && room_wait(line))
 		reg_write(line, REG_DATA, byte);
-}
-
-void serial_write(struct serial *line, const char *text, u32 len_bytes)
-{
-	for (; len_bytes; len_bytes--, text++) {
-		if (*text == '\n')
-			serial_put(line, '\r');
-		serial_put(line, (u8)*text);
-	}
 }
 
 int serial_get(struct serial *line)

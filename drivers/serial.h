@@ -7,12 +7,13 @@
 #ifndef DRIVERS_SERIAL_H
 #define DRIVERS_SERIAL_H
 
+#include "arch/x86/types.h"
 #include "core/lib/err.h"
-#include "core/lib/types.h"
 
 /* Where the registers are: ports, or memory with `stride_bytes` between registers. */
 struct serial {
 	u16 port; /* 0: memory */
+	hpa_t hpa; /* of the registers in memory */
 	volatile u8 *mmio;
 	u32 stride_bytes;
 	bool is_present;
@@ -25,14 +26,11 @@ struct serial {
  */
 enum err serial_probe_port(struct serial *line, u16 port) __must_check;
 
-/* The same for registers in memory. */
-enum err serial_probe_mmio(struct serial *line, volatile void *regs, u32 stride_bytes) __must_check;
+/* The same for registers in memory, which are mapped. ERR_NOMEM. */
+enum err serial_probe_mmio(struct serial *line, hpa_t regs, u32 stride_bytes) __must_check;
 
-/* The legacy port 0x3f8, else the first PCI 16550 function. ERR_NOENT. */
-enum err serial_find(struct serial *line) __must_check;
-
-/* Send bytes; a newline becomes CR LF. */
-void serial_write(struct serial *line, const char *text, u32 len_bytes);
+/* The same for the n-th PCI function of that class, by its first BAR. ERR_RANGE: there are fewer. */
+enum err serial_probe_pci(struct serial *line, u32 n) __must_check;
 
 /* Send one byte as it is. */
 void serial_put(struct serial *line, u8 byte);

@@ -61,10 +61,11 @@ class Emulator:
 
 class Qemu(Emulator):
     """q35 under OVMF; by default TCG with SVM. `disk`: "virtio" or "usb"; `image` None: no disk.
-    `firmware` names OVMF's CODE and VARS files; `prefix` is a command that runs QEMU."""
+    `firmware` names OVMF's CODE and VARS files; `prefix` is a command that runs QEMU. Without
+    `serial` the line leads nowhere but to a device of `extra`: its character device is "line"."""
 
     def __init__(self, image, directory, cpus=2, memory_mib=1024, cpu="max", accel="tcg",
-                 disk="virtio", extra=(), machine="q35", prefix=(),
+                 disk="virtio", serial=True, extra=(), machine="q35", prefix=(),
                  firmware=("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd")):
         super().__init__(directory)
         device = {"virtio": ["-device", "virtio-blk-pci,drive=disk,bootindex=0"],
@@ -79,7 +80,7 @@ class Qemu(Emulator):
             "-cpu", cpu, "-smp", str(cpus), "-m", str(memory_mib), "-display", "none",
             "-vga", "none", "-nic", "none", "-monitor", "none", "-no-reboot",
             "-chardev", "serial,id=line,path=" + os.ttyname(self.far_end),
-            "-serial", "chardev:line", "-device", "virtio-rng-pci",
+            "-serial", "chardev:line" if serial else "none", "-device", "virtio-rng-pci",
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-drive", "if=pflash,format=raw,readonly=on,file=" + code,
             "-drive", "if=pflash,format=raw,snapshot=on,file=" + variables,

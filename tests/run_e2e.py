@@ -13,9 +13,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "e2e"), os.path.join(HERE, "../scripts")]
 
 import boot_ways  # noqa: E402
+import consoles  # noqa: E402
 import errors  # noqa: E402
 import guests  # noqa: E402
 import isolation  # noqa: E402
+import lastwords  # noqa: E402
 import linux  # noqa: E402
 import monitor  # noqa: E402
 import share  # noqa: E402
@@ -23,7 +25,7 @@ import spec  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
 TESTS = (linux.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
-         + isolation.TESTS + boot_ways.TESTS)
+         + isolation.TESTS + boot_ways.TESTS + lastwords.TESTS + consoles.TESTS)
 LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS + boot_ways.LONG_TESTS
 
 

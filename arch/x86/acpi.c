@@ -21,11 +21,19 @@
 
 struct spcr {
 	struct acpi_header header;
-	u8 interface; /* 0 and 1: 16550 or compatible */
+	u8 interface;
 	u8 reserved[3];
 	struct acpi_gas base;
 } __packed;
 _Static_assert(offsetof(struct spcr, base) == 40, "SPCR layout");
+
+/* DBG2: where the list of devices begins, and in each: */
+#define DBG2_DEVICES 36
+#define DBG2_LENGTH 1
+#define DBG2_TYPE 12 /* and behind it the kind */
+#define DBG2_REGISTERS 18 /* offset of the address */
+#define DBG2_DEVICE_BYTES 22
+#define DBG2_SERIAL 0x8000u
 
 static struct {
 	const struct acpi_header *tables[TABLES_MAX];
@@ -130,15 +138,51 @@ u16 acpi_pm_timer_port(void)
 	return io_port(register_choose(&acpi.fadt.x_pm_tmr_blk, acpi.fadt.pm_tmr_blk));
 }
 
-enum err acpi_serial(struct acpi_gas *out)
+/* SPCR and DBG2 number the kinds of 16550 in the same way. */
+static bool is_16550(u32 kind)
+{
+	return kind <= 1 || kind == 0x12;
+}
+
+static u32 u16_at(const u8 *p)
+{
+	return (u32)p[0] | (u32)p[1] << 8;
+}
+
+/* The n-th of the 16550 lines in DBG2. */
+static bool dbg2_serial(u32 n, struct acpi_gas *out)
+{
+	const struct acpi_header *table = acpi_find("DBG2");
+	u64 length = table ? table->length : 0, at, size;
+
+	if (length < DBG2_DEVICES + 8)
+		return false;
+	for (at = u16_at((const u8 *)table + DBG2_DEVICES); at + DBG2_DEVICE_BYTES <= length;
+	     at += size) {
+		const u8 *device = (const u8 *)table + at;
+		u32 registers = u16_at(device + DBG2_REGISTERS);
+
+		size = u16_at(device + DBG2_LENGTH);
+		if (size < DBG2_DEVICE_BYTES || at + size > length ||
+		    registers + sizeof(*out) > size)
+			return false;
+		memcpy(out, device + registers, sizeof(*out));
+		if (u16_at(device + DBG2_TYPE) == DBG2_SERIAL &&
+		    is_16550(u16_at(device + DBG2_TYPE + 2)) && !n--)
+			return true;
+	}
+	return false;
+}
+
+bool acpi_serial(u32 n, struct acpi_gas *out)
 {
 	const struct spcr *spcr = (const struct spcr *)acpi_find("SPCR");
 
-	if (!spcr || spcr->header.length < sizeof(*spcr) || spcr->interface > 1 ||
+	if (!spcr || spcr->header.length < sizeof(*spcr) || !is_16550(spcr->interface) ||
 	    !spcr->base.address)
-		return ERR_NOENT;
+		return dbg2_serial(n, out);
 	*out = spcr->base;
-	return ERR_NONE;
+	return !n || dbg2_serial(n - 1, out);
 }
 
 /* The PM1 registers belong to firmware until it is asked to hand them over. */

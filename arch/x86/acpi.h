@@ -108,8 +108,11 @@ const struct acpi_header *acpi_find(const char signature[4]);
 /* I/O port of the ACPI timer, 0 if unknown. */
 u16 acpi_pm_timer_port(void);
 
-/* A 16550 named by the SPCR table. ERR_NOENT without one. */
-enum err acpi_serial(struct acpi_gas *out) __must_check;
+/*
+ * The n-th 16550 that the tables name as a console: first that of SPCR, then those of DBG2. False
+ * behind the last.
+ */
+bool acpi_serial(u32 n, struct acpi_gas *out) __must_check;
 
 /*
  * Look for Name (\_S5, Package ...) in `len_bytes` of AML and take the two sleep types from it. It

@@ -17,17 +17,25 @@
 #define DEPTH_MAX 2 /* a panic inside the report is reported, one inside that only halts */
 
 static u32 stopping; /* [a] 1 + index of the CPU that stops the others, 0 = nobody */
+static void (*begin_hook)(void); /* [c] */
 static void (*end_hook)(void); /* [c] */
 static void (*report_hook)(u32 cpu); /* [c] */
 
-void panic_hook_set(void (*fn)(void))
+void panic_hooks_set(void (*begin)(void), void (*end)(void))
 {
-	end_hook = fn;
+	begin_hook = begin;
+	end_hook = end;
 }
 
 void panic_report_set(void (*fn)(u32 cpu))
 {
 	report_hook = fn;
+}
+
+void panic_report(u32 cpu)
+{
+	if (report_hook)
+		report_hook(cpu);
 }
 
 static __noreturn void halt(void)
@@ -105,24 +113,37 @@ static void address_print(u64 address)
 		log_err("  %016llx", (unsigned long long)address);
 }
 
-/* A frame is the caller's RBP and the return address; frames go upwards, wherever they end. */
-void backtrace_print(u64 rip, u64 rbp)
+void backtrace_log(const u64 *calls, u32 nr_calls)
 {
-	unsigned i;
+	for (u32 i = 0; i < nr_calls; i++)
+		address_print(calls[i]);
+}
 
-	address_print(rip);
-	for (i = 0; i < BACKTRACE_MAX; i++) {
+/* A frame is the caller's RBP and the return address; frames go upwards, wherever they end. */
+u32 backtrace_take(u64 rip, u64 rbp, u64 low, u64 high, u64 *calls, u32 max_calls)
+{
+	u32 n = 1;
+
+	calls[0] = rip;
+	while (n < max_calls && rbp >= low && rbp <= high - 16 && rbp % 8 == 0) {
 		u64 next, address;
 
-		if (!rbp || rbp % 8 || load64_safe((void *)rbp, &next) ||
+		if (load64_safe((void *)rbp, &next) ||
 		    load64_safe((void *)(rbp + 8), &address) || !address)
-			return;
+			break;
 		/* A call's return address may be the first byte of the next function. */
-		address_print(address - 1);
-		if (next <= rbp)
-			return;
+		calls[n++] = address - 1;
+		low = rbp + 1;
 		rbp = next;
 	}
+	return n;
+}
+
+void backtrace_print(u64 rip, u64 rbp)
+{
+	u64 calls[BACKTRACE_MAX];
+
+	backtrace_log(calls, backtrace_take(rip, rbp, 1, ~0ull, calls, BACKTRACE_MAX));
 }
 
 static void registers_print(const struct trap_frame *f)
@@ -165,8 +186,7 @@ static void others_print(void)
 			registers_print(frame);
 			backtrace_print(frame->rip, frame->rbp);
 		}
-		if (report_hook)
-			report_hook(i);
+		panic_report(i);
 	}
 }
 
@@ -177,8 +197,7 @@ static void report(const struct trap_frame *frame, u64 rip, u64 rbp)
 		registers_print(frame);
 	log_err("cpu%u was here:", cpu_index());
 	backtrace_print(rip, rbp);
-	if (report_hook)
-		report_hook(cpu_index());
+	panic_report(cpu_index());
 	others_print();
 }
 
@@ -197,6 +216,8 @@ static __noreturn void panic_common(const char *text, const struct trap_frame *f
 	if (depth > DEPTH_MAX)
 		halt();
 	cpus_stop();
+	if (begin_hook && depth == 1)
+		begin_hook();
 	log_err("PANIC: %s", text);
 	if (depth == 1)
 		report(frame, rip, rbp);

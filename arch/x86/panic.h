@@ -23,11 +23,15 @@ __noreturn void panic_trap(const struct trap_frame *frame);
 			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #cond);           \
 	} while (0)
 
-/* What to do after the report: end the run, stay, reset. Returns to halt. Boot CPU, once. */
-void panic_hook_set(void (*fn)(void));
+/*
+ * What to do before the report, and after it: end the run, stay, reset; returns to halt. Boot CPU,
+ * once.
+ */
+void panic_hooks_set(void (*begin)(void), void (*end)(void));
 
-/* What core adds to the report of CPU `cpu`; runs on the panicking CPU. May be NULL. */
+/* What core adds to the report of CPU `cpu`; runs on the one that reports. May be NULL. */
 void panic_report_set(void (*fn)(u32 cpu));
+void panic_report(u32 cpu);
 
 /*
  * From the NMI handler, first of all: does not return if a panic or cpus_stop() wants this CPU to
@@ -37,6 +41,13 @@ void panic_nmi(const struct trap_frame *frame);
 
 /* Log the calls from frame pointer `rbp` on, at most 32; reads only mapped stacks. */
 void backtrace_print(u64 rip, u64 rbp);
+
+/*
+ * The same in two steps: take the addresses, from frames in [low, high) only, and log them. Returns
+ * how many there are, at least 1.
+ */
+u32 backtrace_take(u64 rip, u64 rbp, u64 low, u64 high, u64 *calls, u32 max_calls);
+void backtrace_log(const u64 *calls, u32 nr_calls);
 
 /* Stop all other CPUs by NMI and wait for them, at most 100 ms; for power-off and reset too. */
 void cpus_stop(void);

@@ -9,7 +9,7 @@
 #define EFFECT_WAIT_US 100000
 #define DEBUG_EXIT_PORT 0xf4
 #define RESET_CONTROL_PORT 0xcf9
-#define RESET_COLD 0x0e
+#define RESET_WARM 0x06 /* memory keeps the last words */
 #define KEYBOARD_COMMAND_PORT 0x64
 #define KEYBOARD_RESET 0xfe
 #define BOCHS_SHUTDOWN_PORT 0x8900
@@ -64,8 +64,8 @@ void machine_reset(void)
 	log_info("resetting");
 	if (acpi_reset() != ERR_NOENT)
 		log_warn("reset by ACPI failed");
-	out8(RESET_CONTROL_PORT, RESET_COLD & ~4);
-	out8(RESET_CONTROL_PORT, RESET_COLD);
+	out8(RESET_CONTROL_PORT, RESET_WARM & ~4);
+	out8(RESET_CONTROL_PORT, RESET_WARM);
 	step("port 0xcf9");
 	out8(KEYBOARD_COMMAND_PORT, KEYBOARD_RESET);
 	step("the keyboard controller");

@@ -25,7 +25,7 @@
 #define E_X BIT(2)
 #define E_MT_SHIFT 3
 #define E_MT_UC 0ull
-#define E_MT_WT 4ull
+#define E_MT_WC 1ull
 #define E_MT_WB 6ull
 #define E_IPAT BIT(6)
 #define E_SUPPRESS_VE BIT(63)
@@ -71,10 +71,10 @@ static u64 ept_bits(u64 attr)
 		bits |= E_IPAT;
 	if (attr & PT_UC)
 		return bits; /* memory type 0 */
-	return bits | ((attr & PT_WT) ? E_MT_WT : E_MT_WB) << E_MT_SHIFT;
+	return bits | ((attr & PT_WC) ? E_MT_WC : E_MT_WB) << E_MT_SHIFT;
 }
 
-/* Memory types by the first four PAT entries, which are the same at RESET and in the host's PAT. */
+/* Memory types by the first four entries of PAT_HOST. */
 static u64 host_bits(u64 attr)
 {
 	u64 bits = (attr & PT_X) ? 0 : H_NX;
@@ -85,7 +85,7 @@ static u64 host_bits(u64 attr)
 		bits |= H_U;
 	if (attr & PT_UC)
 		bits |= H_PCD | H_PWT;
-	else if (attr & PT_WT)
+	else if (attr & PT_WC)
 		bits |= H_PWT;
 	return bits;
 }
@@ -106,7 +106,7 @@ static u64 ept_attr(u64 entry)
 		attr |= PT_IGNORE_PAT;
 	if (type == E_MT_UC)
 		attr |= PT_UC;
-	return type == E_MT_WT ? attr | PT_WT : attr;
+	return type == E_MT_WC ? attr | PT_WC : attr;
 }
 
 static u64 host_attr(u64 entry)
@@ -121,7 +121,7 @@ static u64 host_attr(u64 entry)
 		attr |= PT_U;
 	if (entry & H_PCD)
 		return attr | PT_UC;
-	return (entry & H_PWT) ? attr | PT_WT : attr;
+	return (entry & H_PWT) ? attr | PT_WC : attr;
 }
 
 static u64 leaf_attr(const struct pt_format *f, u64 entry)

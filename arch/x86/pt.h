@@ -28,9 +28,9 @@
 #define PT_U BIT(3) /* host: user page; NPT entries are always user pages; EPT has no such thing */
 #define PT_RIGHTS (PT_R | PT_W | PT_X | PT_U)
 #define PT_WB 0u
-#define PT_WT BIT(4)
+#define PT_WC BIT(4)
 #define PT_UC BIT(5)
-#define PT_MEMTYPE (PT_WT | PT_UC)
+#define PT_MEMTYPE (PT_WC | PT_UC)
 #define PT_IGNORE_PAT BIT(6) /* EPT: the guest's PAT has no say */
 
 /* Levels as the manuals count them: 1 holds 4 KiB leaves, 2 may hold 2 MiB, 3 may hold 1 GiB. */

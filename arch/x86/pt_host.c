@@ -125,7 +125,7 @@ void pt_host_activate(void)
 	wrmsr(MSR_EFER, EFER_LME | EFER_LMA | EFER_NXE);
 	write_cr0(CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG);
 	if (cpu_has_pat())
-		wrmsr(MSR_PAT, PAT_RESET);
+		wrmsr(MSR_PAT, PAT_HOST);
 	/* Changing PGE drops every translation of the former owner, global ones too. */
 	write_cr4((read_cr4() & ~(CR4_PGE | CR4_PCIDE)) | CR4_PAE);
 	write_cr3(pt_host_root().v);
@@ -163,15 +163,20 @@ static void *area_map(hpa_t pa, u64 size_bytes, u64 attr)
 	return (void *)(va + (pa.v - base));
 }
 
-void *mmio_map(hpa_t pa, u64 size_bytes)
+void *mmio_map_as(hpa_t pa, u64 size_bytes, u64 memtype)
 {
 	u64 flags = lock_acquire_irqsave(&host_lock);
 	void *va = NULL;
 
 	if (!is_ram(ALIGN_DOWN(pa.v, PAGE_SIZE), size_bytes + pa.v % PAGE_SIZE))
-		va = area_map(pa, size_bytes, PT_R | PT_W | PT_UC);
+		va = area_map(pa, size_bytes, PT_R | PT_W | memtype);
 	lock_release_irqrestore(&host_lock, flags);
 	return va;
+}
+
+void *mmio_map(hpa_t pa, u64 size_bytes)
+{
+	return mmio_map_as(pa, size_bytes, PT_UC);
 }
 
 const void *mem_map_ro(hpa_t pa, u64 size_bytes)

@@ -38,6 +38,9 @@ hpa_t pt_host_root(void);
  */
 void *mmio_map(hpa_t pa, u64 size_bytes) __must_check;
 
+/* The same of another memory type: PT_WC gathers stores on their way to a framebuffer. */
+void *mmio_map_as(hpa_t pa, u64 size_bytes, u64 memtype) __must_check;
+
 /*
  * Map firmware's memory read-only (ACPI tables, which may lie outside the memory map): the direct
  * map's address where there is one. NULL as above.

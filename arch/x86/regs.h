@@ -177,8 +177,10 @@ enum msr {
 #define VM_CR_LOCK REG_BIT(3)
 #define VM_CR_SVMDIS REG_BIT(4)
 
-/* IA32_PAT memory types, and the value that RESET and Lamina use: WB WT UC- UC, twice. */
+/* IA32_PAT memory types, and the value of RESET: WB WT UC- UC, twice. */
 #define PAT_UC_MINUS 7
 #define PAT_RESET 0x0007040600070406
+/* The host's: write-combining in the place of write-through. */
+#define PAT_HOST 0x0007040600070106
 
 #endif

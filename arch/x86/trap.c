@@ -5,6 +5,7 @@
 #include "arch/x86/atomic.h"
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
+#include "arch/x86/watchdog.h"
 
 /* One line of the exception table, as EX_TABLE() in insn.h writes it. */
 struct ex_entry {
@@ -75,6 +76,7 @@ void nmi_handle(const struct trap_frame *frame)
 {
 	this_cpu()->nmis++;
 	panic_nmi(frame);
+	watchdog_nmi(frame);
 }
 
 bool trap_fix_up(struct trap_frame *frame)

@@ -102,7 +102,7 @@ static void check_ept_entry(u64 entry, unsigned level)
 	if (leaf) {
 		assert_true(entry & SUPPRESS_VE);
 		assert_true(bits_get(entry, 5, 3) == 6 || bits_get(entry, 5, 3) == 0 ||
-			    bits_get(entry, 5, 3) == 4);
+			    bits_get(entry, 5, 3) == 1);
 	} else {
 		assert_int_equal(bits_get(entry, 7, 3), 0);
 	}
@@ -280,10 +280,10 @@ static void test_ept_bits(void **state)
 	assert_int_equal(pt_lookup(&pt, VA).entry, SUPPRESS_VE | 0x1000 | 6 << 3 | 7);
 	map_ok(&pt, VA + 0x1000, 0x2000, 0x1000, PT_R | PT_UC, false);
 	assert_int_equal(pt_lookup(&pt, VA + 0x1000).entry, SUPPRESS_VE | 0x2000 | 1);
-	map_ok(&pt, VA + 0x2000, 0x3000, 0x1000, PT_R | PT_X | PT_WT | PT_IGNORE_PAT, false);
+	map_ok(&pt, VA + 0x2000, 0x3000, 0x1000, PT_R | PT_X | PT_WC | PT_IGNORE_PAT, false);
 	assert_int_equal(pt_lookup(&pt, VA + 0x2000).entry,
-			 SUPPRESS_VE | 0x3000 | BIT(6) | 4 << 3 | 5);
-	expect_leaf(&pt, VA + 0x2000, 0x3000, PT_R | PT_X | PT_WT | PT_IGNORE_PAT, 1);
+			 SUPPRESS_VE | 0x3000 | BIT(6) | 1 << 3 | 5);
+	expect_leaf(&pt, VA + 0x2000, 0x3000, PT_R | PT_X | PT_WC | PT_IGNORE_PAT, 1);
 	drop(&pt);
 }
 
@@ -423,7 +423,7 @@ static void test_bad_arguments(void **state)
 	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), 0, &stale), ERR_INVAL);
 	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_W, &stale), ERR_INVAL);
 	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_X, &stale), ERR_INVAL);
-	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_R | PT_WT | PT_UC, &stale),
+	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_R | PT_WC | PT_UC, &stale),
 			 ERR_INVAL);
 	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, KiB(4), PT_R | BIT(40), &stale), ERR_INVAL);
 	assert_int_equal(pt_map(&pt, VA, (hpa_t){ 0 }, 0, PT_R, &stale), ERR_RANGE);
