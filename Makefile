@@ -267,8 +267,8 @@ build/guests/%.pvh: tests/guest/%.c $(GUEST_LIB) | setup
 guests: $(GUESTS) build/guests/cpuid.pvh
 
 CHECKS := 'python3 tests/check/layers.py' 'python3 tests/check/shape.py' \
-	'python3 tests/check/image.py' 'scripts/exit-classes --check README.md' 'python3 tests/check/codes.py' \
-	'scripts/analyze' 'python3 tests/run_host.py'
+	'python3 tests/check/image.py' 'scripts/exit-classes --check README.md' \
+	'python3 tests/check/codes.py' 'scripts/analyze' 'python3 tests/run_host.py'
 
 check test: export CORE_FLAGS := $(CORE_FLAGS)
 check test: export BOOT_FLAGS := $(BOOT_FLAGS)

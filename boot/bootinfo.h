@@ -187,7 +187,7 @@ struct bootinfo {
 	uint64_t magic; /* BOOTINFO_MAGIC */
 	uint32_t version; /* BOOTINFO_VERSION */
 	uint32_t size_bytes; /* sizeof(struct bootinfo) of the loader */
-	uint32_t checkpoint; /* the last loader checkpoint passed; boot/checkpoints.def lists them */
+	uint32_t checkpoint; /* the last one of the loader: boot/checkpoints.def */
 	uint32_t nr_mem;
 	uint32_t nr_cpus;
 	uint32_t cpu_source; /* enum boot_cpu_source */

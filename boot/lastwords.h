@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Firmware allocates from above, and its own first stages lie below: the first place that is free. */
+/* Firmware allocates from above, and its first stages lie below. Tried in steps of WORDS_FIRST. */
 #define WORDS_FIRST UINT64_C(0x2000000)
 #define WORDS_LAST UINT64_C(0x40000000)
 #define WORDS_BYTES UINT64_C(0x100000)

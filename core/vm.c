@@ -268,15 +268,22 @@ void vm_stop(struct vm *vm, enum vm_end why)
 /* What stands at RIP, as far as it can be read. */
 static void code_dump(struct vcpu *v)
 {
+	char text[49] = " not readable";
+	struct gmem_fault fault;
 	struct segment cs;
-	char text[49] = "";
-	u8 code[16];
-	u64 rip = hv_reg_get(v, REG_RIP);
+	gpa_t gpa;
+	u8 byte;
 
 	hv_seg_get(v, SEG_CS, &cs);
-	for (u32 i = 0, n = gmem_fetch(v, cs.base + rip, code, sizeof(code)); i < n; i++)
-		snprintf(text + 3 * i, 4, " %02x", code[i]);
-	log_err("  code at rip:%s", *text ? text : " not readable");
+	for (u32 i = 0; i < 16; i++) {
+		gva_t at = { cs.base + hv_reg_get(v, REG_RIP) + i };
+
+		if (gmem_translate(v, at, ACCESS_READ, false, &gpa, &fault) ||
+		    gmem_read(v->vm, gpa, &byte, 1))
+			break;
+		snprintf(text + 3 * i, 4, " %02x", byte);
+	}
+	log_err("  code at rip:%s", text);
 }
 
 void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)

@@ -28,7 +28,7 @@ static void cell_update(u32 r, u32 c)
 {
 	u8 glyph = text[r][c];
 	const u8 *rows_of = &font[(glyph - ' ') * GLYPH_HEIGHT];
-	volatile u32 *at = pixels + (u64)r * GLYPH_HEIGHT * scale * stride + c * GLYPH_WIDTH * scale;
+	volatile u32 *at = pixels + (r * GLYPH_HEIGHT * stride + c * GLYPH_WIDTH) * scale;
 
 	if (shown[r][c] == glyph)
 		return;

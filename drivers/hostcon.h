@@ -11,7 +11,7 @@
 
 #include "drivers/fbcon.h"
 
-/* Find what needs nothing but the old ports. Boot CPU; the log and the console come here already. */
+/* Find what needs nothing but the old ports. Boot CPU; the log comes here already. */
 void hostcon_find_early(void);
 
 /*

@@ -29,7 +29,7 @@ enum err serial_probe_port(struct serial *line, u16 port) __must_check;
 /* The same for registers in memory, which are mapped. ERR_NOMEM. */
 enum err serial_probe_mmio(struct serial *line, hpa_t regs, u32 stride_bytes) __must_check;
 
-/* The same for the n-th PCI function of that class, by its first BAR. ERR_RANGE: there are fewer. */
+/* The same for the n-th PCI function of that class, by its first BAR. ERR_RANGE behind the last. */
 enum err serial_probe_pci(struct serial *line, u32 n) __must_check;
 
 /* Send one byte as it is. */

@@ -214,6 +214,11 @@ static inline void invlpg(const void *va)
 	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
 }
 
+static inline void clflush(const void *va)
+{
+	__asm__ volatile("clflush (%0)" : : "r"(va) : "memory");
+}
+
 /* Descriptor tables, as LGDT and LIDT want them. */
 struct table_register {
 	u16 limit;

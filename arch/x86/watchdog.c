@@ -30,7 +30,7 @@ static struct watch {
 
 static u32 is_reporting; /* [a] */
 
-/* No fault may happen here: its IRET would let the next NMI in. So only this CPU's stack is read. */
+/* No fault may happen here: its IRET would let the next NMI in. Only this CPU's stack is read. */
 void watchdog_nmi(const struct trap_frame *frame)
 {
 	struct percpu *cpu = this_cpu();

@@ -41,7 +41,8 @@ def screen_read(session, glyphs):
     for top in range(0, height - HEIGHT + 1, HEIGHT):
         line = ""
         for left in range(0, width - WIDTH + 1, WIDTH):
-            cell = b"".join(grey[(top + y) * width + left:(top + y) * width + left + WIDTH] for y in range(HEIGHT))
+            cell = b"".join(grey[at:at + WIDTH] for at in range(
+                top * width + left, (top + HEIGHT) * width + left, width))
             check(cell in glyphs, f"line {top // HEIGHT}: what is in column {left // WIDTH}?")
             line += glyphs[cell]
         lines.append(line.rstrip())

@@ -92,7 +92,7 @@ def lastwords_panic():
         session.expect(FIRST)
         session.expect(r"the last run ended in a panic; its last words:")
         for line in ("PANIC: the operator said panic", r"cpu0 was here:", r"word_panic\+",
-                     r"trace cpu0 .*exit", "cpu3 was here:", r"sched_loop\+"):
+                     r"trace cpu0 .* (exit|event) ", "cpu3 was here:", r"sched_loop\+"):
             session.expect(r"\| \[ *\d+\.\d+\] \(lamina\) \[cpu0\] .*" + line, never="damaged|C22 ")
         session.expect(SECOND, never="damaged")
         # They are told once. An end that was wanted is nothing to tell.

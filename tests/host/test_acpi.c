@@ -229,8 +229,8 @@ static void bad_debug_ports(void **state)
 {
 	static const struct {
 		u32 at, value, width;
-	} bad[] = { { 36, 0xffff, 4 }, { 36, 0xc4, 4 }, { 45, 0, 2 }, { 45, 21, 2 }, { 45, 0xffff, 2 },
-		    { 45, 41, 2 },     { 62, 0xffff, 2 }, { 62, 29, 2 } };
+	} bad[] = { { 36, 0xffff, 4 }, { 36, 0xc4, 4 }, { 45, 0, 2 }, { 45, 21, 2 },
+		    { 45, 0xffff, 2 }, { 45, 41, 2 }, { 62, 0xffff, 2 }, { 62, 29, 2 } };
 	struct acpi_gas gas;
 	u64 tables[1];
 
