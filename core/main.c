@@ -112,7 +112,7 @@ static void panic_end(void)
 		machine_reset();
 }
 
-static void cpu_report(u32 cpu)
+static void cpu_state_log(u32 cpu)
 {
 	const struct vcpu *v = percpu_of(cpu)->vcpu;
 
@@ -178,7 +178,7 @@ static void start_symbols(void)
 		symbols_init(pa_to_va((hpa_t){ s->symtab_hpa }), s->nr_symbols,
 			     pa_to_va((hpa_t){ s->strtab_hpa }), s->strtab_bytes);
 	panic_hooks_set(panic_begin, panic_end);
-	panic_report_set(cpu_report);
+	panic_report_set(cpu_state_log);
 }
 
 /* --- the CPUs --- */
