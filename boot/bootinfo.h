@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC UINT64_C(0x6f666e69746f6f62) /* "bootinfo" in memory order */
-#define BOOTINFO_VERSION 3
+#define BOOTINFO_VERSION 4
 
 /* Start of the direct map of RAM: virtual = physical + DIRECT_MAP_BASE. */
 #define DIRECT_MAP_BASE UINT64_C(0xffff888000000000)
@@ -93,13 +93,6 @@ struct boot_cpu {
 };
 _Static_assert(sizeof(struct boot_cpu) == 8, "boot_cpu layout");
 
-/* Where the list of CPUs comes from. */
-enum boot_cpu_source {
-	BOOT_CPUS_BSP_ONLY, /* firmware told nothing */
-	BOOT_CPUS_MP_SERVICES,
-	BOOT_CPUS_MADT,
-};
-
 #define BOOT_SEG_READ 1u
 #define BOOT_SEG_WRITE 2u
 #define BOOT_SEG_EXEC 4u /* never together with BOOT_SEG_WRITE */
@@ -157,18 +150,16 @@ struct vm_config {
 	uint32_t on_reset; /* enum config_restart */
 	uint32_t on_crash; /* enum config_restart: Lamina killed it for what it did */
 	uint32_t nr_modules;
-	uint32_t cpus_line; /* lines of the configuration, for messages */
-	uint32_t memory_line;
+	uint32_t memory_line; /* of the configuration, for messages */
 	uint32_t lapic; /* enum config_lapic: hardware that the local APICs use */
 	uint32_t weight; /* share of the CPUs, 1 to CONFIG_WEIGHT_MAX */
 	uint32_t pin; /* vCPU n stays on CPU pin + n; or CONFIG_PIN_NONE */
 	uint32_t pin_line;
-	uint32_t reserved;
 	char cmdline[BOOT_MAX_CMDLINE];
 	struct boot_file kernel;
 	struct boot_file modules[BOOT_MAX_MODULES]; /* the initrd is modules[0] */
 };
-_Static_assert(sizeof(struct vm_config) == 88 + BOOT_MAX_CMDLINE + 9 * 144, "vm_config layout");
+_Static_assert(sizeof(struct vm_config) == 80 + BOOT_MAX_CMDLINE + 9 * 144, "vm_config layout");
 
 /* lamina.toml after parsing. */
 struct lamina_config {
@@ -190,14 +181,12 @@ struct bootinfo {
 	uint32_t checkpoint; /* the last one of the loader: boot/checkpoints.def */
 	uint32_t nr_mem;
 	uint32_t nr_cpus;
-	uint32_t cpu_source; /* enum boot_cpu_source */
 	uint32_t nr_segments;
 	uint32_t entropy_good; /* 1: the seed holds hardware randomness, not only the TSC */
+	uint32_t reserved;
 
 	uint64_t rsdp; /* ACPI root pointer, 0 = firmware has none */
-	uint64_t efi_system_table; /* 0 = not started by UEFI */
 	uint64_t root_table; /* transition page tables: CR3 at the hand-over */
-	uint64_t start_tsc; /* when the loader started */
 	uint64_t tsc_hz; /* measured against the firmware's Stall(); a hint, 0 = unknown */
 	uint64_t epoch_seconds; /* UTC as the firmware has it, seconds since 1970; 0 = unknown */
 	uint64_t epoch_tsc; /* TSC when epoch_seconds was read */
@@ -218,10 +207,10 @@ struct bootinfo {
 	struct lamina_config config;
 };
 _Static_assert(offsetof(struct bootinfo, rsdp) == 40, "bootinfo layout");
-_Static_assert(offsetof(struct bootinfo, image) == 96, "bootinfo layout");
-_Static_assert(offsetof(struct bootinfo, segments) == 240, "bootinfo layout");
+_Static_assert(offsetof(struct bootinfo, image) == 80, "bootinfo layout");
+_Static_assert(offsetof(struct bootinfo, segments) == 224, "bootinfo layout");
 _Static_assert(offsetof(struct bootinfo, config) ==
-		       240 + 8 * 32 + 64 * 8 + BOOT_MAX_MEM * 24 + 64 + BOOT_MAX_OPTIONS,
+		       224 + 8 * 32 + 64 * 8 + BOOT_MAX_MEM * 24 + 64 + BOOT_MAX_OPTIONS,
 	       "bootinfo layout");
 
 #endif

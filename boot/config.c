@@ -5,22 +5,12 @@
 #define MEMORY_UNIT_BYTES (UINT64_C(2) << 20)
 #define MEMORY_MAX_BYTES (UINT64_C(4096) << 30)
 
-/* What kind of value a key takes. */
-enum key_kind {
-	KEY_FLAG,
-	KEY_CHOICE,
-	KEY_NUMBER,
-	KEY_MEMORY,
-	KEY_NAME,
-	KEY_CMDLINE,
-	KEY_KERNEL,
-	KEY_MODULES, /* an array, or where `max` is 1 a string */
-	KEY_ESCAPE,
-};
+struct reader;
 
 struct key {
 	const char *name;
-	enum key_kind kind;
+	bool (*set)(struct reader *r); /* take the value, which is of `type` */
+	enum toml_type type;
 	uint32_t offset; /* of the uint32_t that a flag, choice, number or escape goes to */
 	const char *choices; /* in the order of their enum */
 	uint32_t min, max;
@@ -28,43 +18,13 @@ struct key {
 	bool is_required;
 };
 
-#define LAMINA(member) offsetof(struct lamina_config, member)
-#define VM(member) offsetof(struct vm_config, member)
-#define ONE_OF(...) .kind = KEY_CHOICE, .choices = #__VA_ARGS__
-#define NUMBER(low, high) .kind = KEY_NUMBER, .min = low, .max = high
-
-static const struct key lamina_keys[] = {
-	{ "on_end", ONE_OF("poweroff", "reset", "stay"), .offset = LAMINA(on_end) },
-	{ "debug_exit", KEY_FLAG, .offset = LAMINA(debug_exit) },
-	{ "log_level", ONE_OF("error", "warn", "info", "debug"), .offset = LAMINA(log_level) },
-	{ "escape", KEY_ESCAPE, .offset = LAMINA(escape) },
-	{ "smt", KEY_FLAG, .offset = LAMINA(smt) },
-	{ NULL },
-};
-
-static const struct key vm_keys[] = {
-	{ "name", KEY_NAME, .is_required = true },
-	{ "cpus", NUMBER(1, BOOT_MAX_CPUS), .offset = VM(cpus), .line_offset = VM(cpus_line) },
-	{ "weight", NUMBER(1, CONFIG_WEIGHT_MAX), .offset = VM(weight) },
-	{ "pin", NUMBER(0, BOOT_MAX_CPUS - 1), .offset = VM(pin), .line_offset = VM(pin_line) },
-	{ "memory", KEY_MEMORY, .line_offset = VM(memory_line), .is_required = true },
-	{ "kernel", KEY_KERNEL, .is_required = true },
-	{ "initrd", KEY_MODULES, .max = 1 },
-	{ "modules", KEY_MODULES, .max = BOOT_MAX_MODULES },
-	{ "cmdline", .kind = KEY_CMDLINE },
-	{ "testdev", KEY_FLAG, .offset = VM(testdev) },
-	{ "lapic", ONE_OF("auto", "software", "tpr"), .offset = VM(lapic) },
-	{ "on_reset", ONE_OF("restart", "end"), .offset = VM(on_reset) },
-	{ "on_crash", ONE_OF("restart", "end"), .offset = VM(on_crash) },
-	{ NULL },
-};
-_Static_assert(sizeof(vm_keys) / sizeof(vm_keys[0]) <= MAX_KEYS, "raise MAX_KEYS");
-
 struct reader {
 	struct toml toml;
 	struct lamina_config *out;
 	struct vm_config *vm; /* the [[vm]] being read */
 	const struct key *keys; /* of the table being read, NULL before the first */
+	const struct key *key; /* the one being read */
+	uint32_t *number; /* where its value goes */
 	const char *table; /* its name for messages */
 	uint32_t table_line;
 	uint32_t lamina_line; /* of the [lamina] header, 0 = none yet */
@@ -78,14 +38,6 @@ struct reader {
 		  __VA_ARGS__)
 #define fail_key(r, ...)                                                                           \
 	toml_fail(&(r)->toml, (r)->toml.key_line, (r)->toml.key_column, (r)->toml.key, __VA_ARGS__)
-
-static bool want_type(struct reader *r, enum toml_type type)
-{
-	if (r->toml.value.type == type)
-		return true;
-	return fail_value(r, "must be %s, not %s", toml_type_name(type),
-			  toml_type_name(r->toml.value.type));
-}
 
 /* The only string, or string `i` of an array. */
 static const char *value_string(const struct reader *r, uint32_t i)
@@ -122,31 +74,33 @@ static bool choice_matches(const char *choice, const char *word)
 	return !*word && *choice == '"';
 }
 
-static bool set_choice(struct reader *r, const char *choices, uint32_t *out)
+static bool set_flag(struct reader *r)
+{
+	*r->number = r->toml.value.boolean;
+	return true;
+}
+
+static bool set_choice(struct reader *r)
 {
 	uint32_t nr_quotes = 0;
 
-	if (!want_type(r, TOML_STRING))
-		return false;
-	for (const char *c = choices; *c; c++) {
+	for (const char *c = r->key->choices; *c; c++) {
 		if (*c != '"' || nr_quotes++ % 2)
 			continue;
-		*out = nr_quotes / 2;
+		*r->number = nr_quotes / 2;
 		if (choice_matches(c + 1, value_string(r, 0)))
 			return true;
 	}
-	return fail_value(r, "must be one of %s", choices);
+	return fail_value(r, "must be one of %s", r->key->choices);
 }
 
-static bool set_number(struct reader *r, uint32_t first, uint32_t last, uint32_t *out)
+static bool set_number(struct reader *r)
 {
 	const struct toml_value *v = &r->toml.value;
 
-	if (!want_type(r, TOML_INTEGER))
-		return false;
-	if (v->is_negative || v->integer < first || v->integer > last)
-		return fail_value(r, "must be from %u to %u", first, last);
-	*out = (uint32_t)v->integer;
+	if (v->is_negative || v->integer < r->key->min || v->integer > r->key->max)
+		return fail_value(r, "must be from %u to %u", r->key->min, r->key->max);
+	*r->number = (uint32_t)v->integer;
 	return true;
 }
 
@@ -193,7 +147,7 @@ static bool set_name(struct reader *r)
 {
 	uint32_t me = r->out->nr_vms - 1;
 
-	if (!want_type(r, TOML_STRING) || !copy_string(r, 0, r->vm->name, sizeof(r->vm->name)))
+	if (!copy_string(r, 0, r->vm->name, sizeof(r->vm->name)))
 		return false;
 	if (!r->vm->name[0])
 		return fail_value(r, "must not be empty");
@@ -210,6 +164,11 @@ static bool set_name(struct reader *r)
 	return true;
 }
 
+static bool set_cmdline(struct reader *r)
+{
+	return copy_string(r, 0, r->vm->cmdline, r->key->max);
+}
+
 static bool set_path(struct reader *r, uint32_t i, struct boot_file *file)
 {
 	if (!copy_string(r, i, file->path, sizeof(file->path)))
@@ -220,20 +179,23 @@ static bool set_path(struct reader *r, uint32_t i, struct boot_file *file)
 	return true;
 }
 
+static bool set_kernel(struct reader *r)
+{
+	return set_path(r, 0, &r->vm->kernel);
+}
+
 /* Modules come from `initrd` or from `modules`, but not from both. */
-static bool set_modules(struct reader *r, const struct key *k)
+static bool set_modules(struct reader *r)
 {
 	uint32_t n = r->toml.value.nr_items;
 
 	for (uint32_t i = 0; r->keys[i].name; i++) {
-		if (r->key_line[i] && r->keys[i].kind == KEY_MODULES)
+		if (r->key_line[i] && r->keys[i].set == set_modules)
 			return fail_key(r, "cannot be combined with \"%s\" of line %u",
 					r->keys[i].name, r->key_line[i]);
 	}
-	if (!want_type(r, k->max == 1 ? TOML_STRING : TOML_ARRAY))
-		return false;
-	if (n > k->max)
-		return fail_value(r, "more than %u modules", k->max);
+	if (n > r->key->max)
+		return fail_value(r, "more than %u modules", r->key->max);
 	r->vm->nr_modules = n;
 	for (uint32_t i = 0; i < n; i++) {
 		if (!set_path(r, i, &r->vm->modules[i]))
@@ -252,56 +214,69 @@ static bool is_escape_letter(char c)
 	       (c >= 'a' && c <= 'z' && c != 'i' && c != 'j' && c != 'm');
 }
 
-static bool set_escape(struct reader *r, uint32_t *out)
+static bool set_escape(struct reader *r)
 {
 	static const char prefix[] = "ctrl-";
-	const char *s;
+	const char *s = value_string(r, 0);
 	size_t i = 0;
 
-	if (!want_type(r, TOML_STRING))
-		return false;
-	s = value_string(r, 0);
 	while (prefix[i] && s[i] == prefix[i])
 		i++;
 	if (prefix[i] || !is_escape_letter(s[i]) || s[i + 1])
 		return fail_value(r, "must be \"ctrl-\" and one of ] \\ ^ _ a to z "
 				     "(but not i, j, m), as in \"ctrl-]\"");
-	*out = (uint32_t)s[i] & 0x1f;
+	*r->number = (uint32_t)s[i] & 0x1f;
 	return true;
 }
 
 /* ---- keys and tables ---- */
 
+#define LAMINA(member) offsetof(struct lamina_config, member)
+#define VM(member) offsetof(struct vm_config, member)
+#define FLAG set_flag, TOML_BOOLEAN
+#define ONE_OF(...) set_choice, TOML_STRING, .choices = #__VA_ARGS__
+#define NUMBER(low, high) set_number, TOML_INTEGER, .min = low, .max = high
+
+static const struct key lamina_keys[] = {
+	{ "on_end", ONE_OF("poweroff", "reset", "stay"), .offset = LAMINA(on_end) },
+	{ "debug_exit", FLAG, .offset = LAMINA(debug_exit) },
+	{ "log_level", ONE_OF("error", "warn", "info", "debug"), .offset = LAMINA(log_level) },
+	{ "escape", set_escape, TOML_STRING, .offset = LAMINA(escape) },
+	{ "smt", FLAG, .offset = LAMINA(smt) },
+	{ NULL },
+};
+
+static const struct key vm_keys[] = {
+	{ "name", set_name, TOML_STRING, .is_required = true },
+	{ "cpus", NUMBER(1, BOOT_MAX_CPUS), .offset = VM(cpus) },
+	{ "weight", NUMBER(1, CONFIG_WEIGHT_MAX), .offset = VM(weight) },
+	{ "pin", NUMBER(0, BOOT_MAX_CPUS - 1), .offset = VM(pin), .line_offset = VM(pin_line) },
+	{ "memory", set_memory, TOML_ANY, .line_offset = VM(memory_line), .is_required = true },
+	{ "kernel", set_kernel, TOML_STRING, .is_required = true },
+	{ "initrd", set_modules, TOML_STRING, .max = 1 },
+	{ "modules", set_modules, TOML_ARRAY, .max = BOOT_MAX_MODULES },
+	{ "cmdline", set_cmdline, TOML_STRING, .max = BOOT_MAX_CMDLINE },
+	{ "testdev", FLAG, .offset = VM(testdev) },
+	{ "lapic", ONE_OF("auto", "software", "tpr"), .offset = VM(lapic) },
+	{ "on_reset", ONE_OF("restart", "end"), .offset = VM(on_reset) },
+	{ "on_crash", ONE_OF("restart", "end"), .offset = VM(on_crash) },
+	{ NULL },
+};
+_Static_assert(sizeof(vm_keys) / sizeof(vm_keys[0]) <= MAX_KEYS, "raise MAX_KEYS");
+
 static bool set_key(struct reader *r, const struct key *k)
 {
 	char *base = r->keys == vm_keys ? (char *)r->vm : (char *)r->out;
-	uint32_t *number = (uint32_t *)(void *)(base + k->offset);
+	enum toml_type type = r->toml.value.type;
 
+	r->key = k;
+	r->number = (uint32_t *)(void *)(base + k->offset);
 	if (k->line_offset)
 		*(uint32_t *)(void *)(base + k->line_offset) = r->toml.value.line;
-	switch (k->kind) {
-	case KEY_FLAG:
-		*number = r->toml.value.boolean;
-		return want_type(r, TOML_BOOLEAN);
-	case KEY_CHOICE:
-		return set_choice(r, k->choices, number);
-	case KEY_ESCAPE:
-		return set_escape(r, number);
-	case KEY_NUMBER:
-		return set_number(r, k->min, k->max, number);
-	case KEY_MEMORY:
-		return set_memory(r);
-	case KEY_NAME:
-		return set_name(r);
-	case KEY_CMDLINE:
-		return want_type(r, TOML_STRING) &&
-		       copy_string(r, 0, r->vm->cmdline, sizeof(r->vm->cmdline));
-	case KEY_KERNEL:
-		return want_type(r, TOML_STRING) && set_path(r, 0, &r->vm->kernel);
-	case KEY_MODULES:
-		return set_modules(r, k);
-	}
-	return false;
+	if (k->type != TOML_ANY && k->type != type)
+		return fail_value(r, "must be %s, not %s", toml_type_name(k->type),
+				  toml_type_name(type));
+	return k->set(r);
 }
 
 static bool fail_unknown(struct reader *r)
@@ -388,16 +363,6 @@ static bool read_header(struct reader *r, bool is_item)
 	return true;
 }
 
-static bool read_end(struct reader *r)
-{
-	if (!end_table(r))
-		return false;
-	if (!r->out->nr_vms)
-		return toml_fail(&r->toml, r->toml.line, 1, "vm",
-				 "no [[vm]] table: there is nothing to run");
-	return true;
-}
-
 static bool read_all(struct reader *r)
 {
 	enum toml_event event;
@@ -407,7 +372,10 @@ static bool read_all(struct reader *r)
 		ok = event == TOML_PAIR	    ? read_pair(r) :
 		     event == TOML_FAIL	    ? false :
 					      read_header(r, event == TOML_TABLE_ITEM);
-	return ok && read_end(r);
+	if (!ok || !end_table(r))
+		return false;
+	return r->out->nr_vms || toml_fail(&r->toml, r->toml.line, 1, "vm",
+					   "no [[vm]] table: there is nothing to run");
 }
 
 bool config_parse(const char *text, size_t size_bytes, struct lamina_config *out,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi_acpi.h"
 
-#include "boot/archive.h"
+#include <efilib.h>
+
 #include "boot/efi_mem.h"
 
 /* ACPI specification, "Root System Description Pointer". */
@@ -10,6 +11,9 @@
 #define RSDP_REVISION_OFFSET 15
 #define RSDP_RSDT_OFFSET 16
 #define RSDP_XSDT_OFFSET 24
+/* "System Description Table Header" */
+#define TABLE_LENGTH_OFFSET 4
+#define TABLE_HEADER_BYTES 36
 #define TABLE_MAX_BYTES (1u << 20)
 
 static BOOLEAN sum_is_zero(const void *from, UINTN bytes)
@@ -35,42 +39,35 @@ UINT64 acpi_rsdp(void)
 	return (UINT64)(UINTN)rsdp;
 }
 
-static const struct acpi_header *valid_table(UINT64 hpa)
+/* The table at `hpa`; no data where there is none or its checksum is wrong. */
+static struct blob valid_table(UINT64 hpa)
 {
-	const struct acpi_header *t = phys_ptr(hpa);
+	struct blob t = { phys_ptr(hpa), TABLE_HEADER_BYTES };
 
-	if (!hpa || t->length_bytes < sizeof(*t) || t->length_bytes > TABLE_MAX_BYTES ||
-	    !sum_is_zero(t, t->length_bytes))
-		return NULL;
+	if (hpa)
+		t.size_bytes = blob_le(t, TABLE_LENGTH_OFFSET, 4);
+	if (!hpa || t.size_bytes < TABLE_HEADER_BYTES || t.size_bytes > TABLE_MAX_BYTES ||
+	    !sum_is_zero(t.data, t.size_bytes))
+		t = (struct blob){ NULL, 0 };
 	return t;
 }
 
-/* Search the root table, whose entries have 4 or 8 bytes. */
-static const struct acpi_header *search(const struct acpi_header *root, UINT32 entry_bytes,
-					const char *signature)
+struct blob acpi_table(UINT64 rsdp, const char *signature)
 {
-	struct blob b = { (const UINT8 *)root, root->length_bytes };
-	const struct acpi_header *t;
+	struct blob b = { phys_ptr(rsdp), RSDP_V2_BYTES }, root = { NULL, 0 }, t;
+	UINT32 entry_bytes = 8; /* of the root table */
 
-	for (UINTN at = sizeof(*root); at + entry_bytes <= b.size_bytes; at += entry_bytes) {
-		t = valid_table(blob_le(b, at, entry_bytes));
-		if (t && !CompareMem((void *)t->signature, (void *)signature, 4))
+	if (rsdp && b.data[RSDP_REVISION_OFFSET] >= 2)
+		root = valid_table(blob_le(b, RSDP_XSDT_OFFSET, 8));
+	if (rsdp && !root.data) {
+		root = valid_table(blob_le(b, RSDP_RSDT_OFFSET, 4));
+		entry_bytes = 4;
+	}
+	for (UINTN at = TABLE_HEADER_BYTES; at + entry_bytes <= root.size_bytes;
+	     at += entry_bytes) {
+		t = valid_table(blob_le(root, at, entry_bytes));
+		if (t.data && !CompareMem((void *)t.data, (void *)signature, 4))
 			return t;
 	}
-	return NULL;
-}
-
-const struct acpi_header *acpi_table(UINT64 rsdp, const char *signature)
-{
-	struct blob b = { phys_ptr(rsdp), RSDP_V2_BYTES };
-	const struct acpi_header *root = NULL;
-
-	if (!rsdp)
-		return NULL;
-	if (b.data[RSDP_REVISION_OFFSET] >= 2)
-		root = valid_table(blob_le(b, RSDP_XSDT_OFFSET, 8));
-	if (root)
-		return search(root, 8, signature);
-	root = valid_table(blob_le(b, RSDP_RSDT_OFFSET, 4));
-	return root ? search(root, 4, signature) : NULL;
+	return (struct blob){ NULL, 0 };
 }

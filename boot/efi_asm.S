@@ -1,37 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 	.text
 
-	.globl asm_in8
-	.hidden asm_in8
-asm_in8:
-	movl %edi, %edx
-	xorl %eax, %eax
-	inb %dx, %al
-	ret
-
-	.globl asm_out8
-	.hidden asm_out8
-asm_out8:
-	movl %edi, %edx
-	movl %esi, %eax
-	outb %al, %dx
-	ret
-
-	.globl asm_rdmsr
-	.hidden asm_rdmsr
-asm_rdmsr:
-	movl %edi, %ecx
-	rdmsr
-	shlq $32, %rdx
-	orq %rdx, %rax
-	ret
-
-	.globl asm_read_cr4
-	.hidden asm_read_cr4
-asm_read_cr4:
-	movq %cr4, %rax
-	ret
-
 /*
  * RDI = root table, RSI = entry, RDX = stack, RCX = bootinfo. NXE must be set before the tables
  * with NX bits are loaded; clearing PGE drops the firmware's global translations.

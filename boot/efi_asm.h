@@ -7,13 +7,22 @@
 
 #include <stdint.h>
 
-uint8_t asm_in8(uint16_t port);
-void asm_out8(uint16_t port, uint8_t value);
-
 /* RDMSR: the caller has checked that the register exists. */
-uint64_t asm_rdmsr(uint32_t msr);
+static inline uint64_t asm_rdmsr(uint32_t msr)
+{
+	uint32_t low, high;
 
-uint64_t asm_read_cr4(void);
+	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+	return (uint64_t)high << 32 | low;
+}
+
+static inline uint64_t asm_read_cr4(void)
+{
+	uint64_t value;
+
+	__asm__ volatile("movq %%cr4, %0" : "=r"(value));
+	return value;
+}
 
 /*
  * After ExitBootServices: load `root_table`, the stack and RDI, and go to `entry`. The code between

@@ -155,8 +155,8 @@ static void report_cpu(const struct bootinfo *info)
 
 static void report_platform(const struct bootinfo *info)
 {
-	BOOLEAN has_dmar = !!acpi_table(info->rsdp, "DMAR");
-	BOOLEAN has_ivrs = !!acpi_table(info->rsdp, "IVRS");
+	BOOLEAN has_dmar = !!acpi_table(info->rsdp, "DMAR").data;
+	BOOLEAN has_ivrs = !!acpi_table(info->rsdp, "IVRS").data;
 
 	console_print(L"(lamina)     firmware: %s, UEFI %d.%d\r\n", ST->FirmwareVendor,
 		      ST->Hdr.Revision >> 16, (ST->Hdr.Revision & 0xffff) / 10);
@@ -164,9 +164,9 @@ static void report_platform(const struct bootinfo *info)
 		      "none: no device can be given to a VM");
 	say("console: screen", info->framebuffer.format != BOOT_PIXEL_NONE, "");
 	say("console: serial line", console_has_serial(), "");
-	say("console: ACPI SPCR", !!acpi_table(info->rsdp, "SPCR"), "");
+	say("console: ACPI SPCR", !!acpi_table(info->rsdp, "SPCR").data, "");
 	console_print(L"(lamina)     timer: TSC with %ld MHz\r\n", info->tsc_hz / 1000000);
-	say("timer: HPET", !!acpi_table(info->rsdp, "HPET"), "");
+	say("timer: HPET", !!acpi_table(info->rsdp, "HPET").data, "");
 	say("randomness of the hardware", info->entropy_good, ": only of the TSC");
 	say("Secure Boot", file_secure_boot(), "");
 	say("list of hashes", file_has_hashes(), ": files outside the image are not verified");

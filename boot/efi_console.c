@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "boot/efi_console.h"
 
-#include "boot/efi_asm.h"
+#include <sys/io.h>
 
 #define COM1_PORT 0x3f8
 #define UART_DATA 0
@@ -24,47 +24,46 @@ static enum checkpoint checkpoint;
 /* A 16550 keeps what is written to its scratch register; an empty port reads as ones. */
 static BOOLEAN serial_answers(void)
 {
-	asm_out8(COM1_PORT + UART_SCRATCH, 0x5a);
-	if (asm_in8(COM1_PORT + UART_SCRATCH) != 0x5a)
+	outb(0x5a, COM1_PORT + UART_SCRATCH);
+	if (inb(COM1_PORT + UART_SCRATCH) != 0x5a)
 		return FALSE;
-	asm_out8(COM1_PORT + UART_SCRATCH, 0xa5);
-	return asm_in8(COM1_PORT + UART_SCRATCH) == 0xa5;
+	outb(0xa5, COM1_PORT + UART_SCRATCH);
+	return inb(COM1_PORT + UART_SCRATCH) == 0xa5;
 }
 
 /* 115200 baud, 8N1, FIFO on, no interrupts. */
 static void serial_setup(void)
 {
-	asm_out8(COM1_PORT + UART_IER, 0);
-	asm_out8(COM1_PORT + UART_LCR, UART_LCR_DLAB | UART_LCR_8N1);
-	asm_out8(COM1_PORT + UART_DATA, 1);
-	asm_out8(COM1_PORT + UART_IER, 0);
-	asm_out8(COM1_PORT + UART_LCR, UART_LCR_8N1);
-	asm_out8(COM1_PORT + UART_FCR, 0x07);
-	asm_out8(COM1_PORT + UART_MCR, 0x03);
+	outb(0, COM1_PORT + UART_IER);
+	outb(UART_LCR_DLAB | UART_LCR_8N1, COM1_PORT + UART_LCR);
+	outb(1, COM1_PORT + UART_DATA);
+	outb(0, COM1_PORT + UART_IER);
+	outb(UART_LCR_8N1, COM1_PORT + UART_LCR);
+	outb(0x07, COM1_PORT + UART_FCR);
+	outb(0x03, COM1_PORT + UART_MCR);
 }
 
 static void serial_put(UINT8 c)
 {
 	for (UINTN i = 0; i < UART_WAIT_POLLS; i++) {
-		if (asm_in8(COM1_PORT + UART_LSR) & UART_LSR_THRE)
+		if (inb(COM1_PORT + UART_LSR) & UART_LSR_THRE)
 			break;
 	}
-	asm_out8(COM1_PORT + UART_DATA, c);
+	outb(c, COM1_PORT + UART_DATA);
 }
 
 static BOOLEAN path_has_uart(const UINT8 *path, UINTN size_bytes)
 {
 	const EFI_DEVICE_PATH *node;
-	UINTN node_bytes;
+	UINTN node_bytes = sizeof(*node);
 
-	for (UINTN i = 0; i + sizeof(*node) <= size_bytes; i += node_bytes) {
+	for (UINTN i = 0; i + sizeof(*node) <= size_bytes && node_bytes >= sizeof(*node);
+	     i += node_bytes) {
 		node = (const EFI_DEVICE_PATH *)(path + i);
 		if (DevicePathType(node) == MESSAGING_DEVICE_PATH &&
 		    DevicePathSubType(node) == MSG_UART_DP)
 			return TRUE;
-		node_bytes = (UINTN)node->Length[0] | (UINTN)node->Length[1] << 8;
-		if (node_bytes < sizeof(*node))
-			return FALSE;
+		node_bytes = (UINTN)DevicePathNodeLength(node);
 	}
 	return FALSE;
 }
@@ -126,7 +125,7 @@ void console_print(const CHAR16 *fmt, ...)
 void console_checkpoint(enum checkpoint code)
 {
 	checkpoint = code;
-	asm_out8(POST_PORT, checkpoints[code].post);
+	outb(checkpoints[code].post, POST_PORT);
 	console_print(L"(lamina) %a %a\r\n", checkpoints[code].name, checkpoints[code].what);
 }
 
@@ -157,18 +156,10 @@ EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...)
 
 void console_stop(UINTN seconds)
 {
-	EFI_EVENT events[2];
-	UINTN index;
-
 	console_print(L"(lamina) stopped at checkpoint %a, back to the firmware\r\n",
 		      checkpoints[checkpoint].name);
 	if (!ST->ConIn || !ST->ConIn->WaitForKey)
 		return;
-	if (EFI_ERROR(BS->CreateEvent(EVT_TIMER, TPL_APPLICATION, NULL, NULL, &events[1])))
-		return;
-	events[0] = ST->ConIn->WaitForKey;
-	BS->SetTimer(events[1], TimerRelative, seconds * 10000000);
 	console_print(L"(lamina) press a key, or wait %d seconds\r\n", seconds);
-	BS->WaitForEvent(2, events, &index);
-	BS->CloseEvent(events[1]);
+	WaitForSingleEvent(ST->ConIn->WaitForKey, seconds * 10000000);
 }

@@ -77,17 +77,6 @@ void file_enter_folder_of(const char *path)
 
 /* ---- the source ---- */
 
-static EFI_FILE *volume_of(EFI_HANDLE device)
-{
-	EFI_FILE_IO_INTERFACE *fs;
-	EFI_FILE *root;
-
-	if (EFI_ERROR(BS->HandleProtocol(device, &FileSystemProtocol, (void **)&fs)) ||
-	    EFI_ERROR(fs->OpenVolume(fs, &root)))
-		return NULL;
-	return root;
-}
-
 /* The loader's own path comes as device path nodes that each hold a part of it. */
 static void enter_own_folder(const EFI_LOADED_IMAGE *loaded)
 {
@@ -111,7 +100,7 @@ EFI_STATUS file_open_source(EFI_HANDLE image)
 	program = (struct blob){ loaded->ImageBase, loaded->ImageSize };
 	archive = pe_section(program, ".modules");
 	hashes = pe_section(program, ".hashes");
-	volume = volume_of(loaded->DeviceHandle);
+	volume = LibOpenRoot(loaded->DeviceHandle);
 	is_network = !volume && tftp_open(loaded->DeviceHandle, path, FILE_MAX_PATH);
 	if (volume)
 		enter_own_folder(loaded);

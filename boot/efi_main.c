@@ -6,6 +6,7 @@
  */
 #include <efi.h>
 #include <efilib.h>
+#include <sys/io.h>
 
 #include "boot/bootinfo.h"
 #include "boot/efi_acpi.h"
@@ -38,8 +39,6 @@ static EFI_STATUS bootinfo_create(struct bootinfo **out)
 	(*out)->magic = BOOTINFO_MAGIC;
 	(*out)->version = BOOTINFO_VERSION;
 	(*out)->size_bytes = sizeof(**out);
-	(*out)->start_tsc = probe_tsc();
-	(*out)->efi_system_table = (UINT64)(UINTN)ST;
 	return EFI_SUCCESS;
 }
 
@@ -161,7 +160,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	if (EFI_ERROR(status))
 		return back_to_firmware(status);
 	info->checkpoint = CP_JUMP;
-	asm_out8(POST_PORT, checkpoints[CP_JUMP].post);
+	outb(checkpoints[CP_JUMP].post, POST_PORT);
 	asm_jump(info->root_table, entry_virt,
 		 DIRECT_MAP_BASE + info->stack.hpa + info->stack.size_bytes,
 		 DIRECT_MAP_BASE + (UINT64)(UINTN)info);

@@ -3,18 +3,12 @@
 
 #include <cpuid.h>
 
-#include "boot/archive.h"
 #include "boot/efi_acpi.h"
 #include "boot/efi_console.h"
 
 #define STALL_MICROSECONDS 5000
 #define RDRAND_TRIES 10
 #define SECONDS_PER_DAY 86400
-
-UINT64 probe_tsc(void)
-{
-	return __builtin_ia32_rdtsc();
-}
 
 /* ---- framebuffer ---- */
 
@@ -65,14 +59,14 @@ static UINT64 unix_seconds(const EFI_TIME *t)
 
 void probe_time(struct bootinfo *info)
 {
-	UINT64 start = probe_tsc();
+	UINT64 start = __builtin_ia32_rdtsc();
 	EFI_TIME now;
 
 	if (!EFI_ERROR(BS->Stall(STALL_MICROSECONDS)))
-		info->tsc_hz = (probe_tsc() - start) * (1000000 / STALL_MICROSECONDS);
+		info->tsc_hz = (__builtin_ia32_rdtsc() - start) * (1000000 / STALL_MICROSECONDS);
 	if (EFI_ERROR(RT->GetTime(&now, NULL)))
 		return;
-	info->epoch_tsc = probe_tsc();
+	info->epoch_tsc = __builtin_ia32_rdtsc();
 	info->epoch_seconds = unix_seconds(&now);
 }
 
@@ -91,17 +85,13 @@ static BOOLEAN entropy_from_firmware(struct bootinfo *info)
 	return !EFI_ERROR(get(rng, NULL, BOOT_ENTROPY_BYTES, info->entropy));
 }
 
-__attribute__((target("rdrnd"))) static BOOLEAN rdrand(UINT64 *value)
+__attribute__((target("rdrnd"))) static BOOLEAN rdrand(unsigned long long *value)
 {
-	unsigned long long v = 0;
+	UINTN i = 0;
 
-	for (UINTN i = 0; i < RDRAND_TRIES; i++) {
-		if (__builtin_ia32_rdrand64_step(&v)) {
-			*value = v;
-			return TRUE;
-		}
-	}
-	return FALSE;
+	while (i < RDRAND_TRIES && !__builtin_ia32_rdrand64_step(value))
+		i++;
+	return i < RDRAND_TRIES;
 }
 
 static void mix(struct bootinfo *info, UINTN at, UINT64 value)
@@ -113,7 +103,7 @@ static void mix(struct bootinfo *info, UINTN at, UINT64 value)
 static BOOLEAN entropy_from_cpu(struct bootinfo *info)
 {
 	UINT32 eax, ebx, ecx = 0, edx;
-	UINT64 value;
+	unsigned long long value;
 
 	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_RDRND))
 		return FALSE;
@@ -132,7 +122,7 @@ void probe_entropy(struct bootinfo *info)
 
 	info->entropy_good = firmware || cpu;
 	for (UINTN i = 0; i < BOOT_ENTROPY_BYTES; i += 8)
-		mix(info, i, probe_tsc() * UINT64_C(0x9e3779b97f4a7c15));
+		mix(info, i, __builtin_ia32_rdtsc() * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* ---- CPUs ---- */
@@ -209,7 +199,6 @@ static BOOLEAN list_from_mp_services(struct bootinfo *info)
 		add_cpu(info, (UINT32)cpu.apic_id,
 			(cpu.flags & MP_CPU_ENABLED) && (cpu.flags & MP_CPU_HEALTHY));
 	}
-	info->cpu_source = BOOT_CPUS_MP_SERVICES;
 	return TRUE;
 }
 
@@ -227,20 +216,16 @@ static void add_madt_entry(struct bootinfo *info, struct blob madt, UINT64 at)
 
 static BOOLEAN list_from_madt(struct bootinfo *info)
 {
-	const struct acpi_header *table = acpi_table(info->rsdp, "APIC");
-	struct blob madt = { (const UINT8 *)table, table ? table->length_bytes : 0 };
+	struct blob madt = acpi_table(info->rsdp, "APIC");
 	UINT64 at = MADT_ENTRIES_OFFSET, n;
 
 	for (; (n = blob_le(madt, at + 1, 1)) >= 2 && at + n <= madt.size_bytes; at += n)
 		add_madt_entry(info, madt, at);
-	if (table)
-		info->cpu_source = BOOT_CPUS_MADT;
-	return !!table;
+	return !!madt.data;
 }
 
 void probe_cpus(struct bootinfo *info)
 {
-	info->cpu_source = BOOT_CPUS_BSP_ONLY;
 	add_cpu(info, own_apic_id(), TRUE);
 	info->cpus[0].flags = BOOT_CPU_ENABLED | BOOT_CPU_BSP;
 	if (!list_from_mp_services(info) && !list_from_madt(info))

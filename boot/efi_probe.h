@@ -7,12 +7,8 @@
 #define BOOT_EFI_PROBE_H
 
 #include <efi.h>
-#include <efilib.h>
 
 #include "boot/bootinfo.h"
-
-/* The time stamp counter. */
-UINT64 probe_tsc(void);
 
 /* Fill info->framebuffer from the graphics output protocol. */
 void probe_framebuffer(struct bootinfo *info);
@@ -24,7 +20,7 @@ void probe_time(struct bootinfo *info);
 void probe_entropy(struct bootinfo *info);
 
 /*
- * Fill info->cpus, boot CPU first, nr_cpus and cpu_source: from the firmware's MP services, else
+ * Fill info->cpus, boot CPU first, and nr_cpus: from the firmware's MP services, else
  * from the MADT of info->rsdp, else the boot CPU alone. Firmware without ACPI tables must still
  * boot.
  */

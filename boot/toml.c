@@ -506,7 +506,7 @@ static bool read_key(struct toml *t)
 static enum toml_event read_header(struct toml *t)
 {
 	uint32_t line = t->line, col = column(t);
-	bool is_item;
+	bool is_item, ok;
 
 	advance(t);
 	is_item = accept(t, '[');
@@ -515,13 +515,9 @@ static enum toml_event read_header(struct toml *t)
 		return TOML_FAIL;
 	t->key_line = line;
 	t->key_column = col;
-	if (!accept(t, ']') || (is_item && !accept(t, ']'))) {
-		fail_expected(t, is_item ? "']]'" : "']'");
-		return TOML_FAIL;
-	}
-	if (!read_line_end(t))
-		return TOML_FAIL;
-	return is_item ? TOML_TABLE_ITEM : TOML_TABLE;
+	ok = accept(t, ']') && (!is_item || accept(t, ']'));
+	ok = ok ? read_line_end(t) : fail_expected(t, is_item ? "']]'" : "']'");
+	return !ok ? TOML_FAIL : is_item ? TOML_TABLE_ITEM : TOML_TABLE;
 }
 
 static bool read_pair(struct toml *t)
@@ -536,12 +532,10 @@ static bool read_pair(struct toml *t)
 
 bool toml_open(struct toml *t, const char *text, size_t size_bytes, struct toml_error *error)
 {
+	__builtin_memset(t, 0, sizeof(*t));
 	t->text = text;
 	t->text_bytes = size_bytes;
-	t->pos = 0;
-	t->line_start = 0;
 	t->line = 1;
-	t->key[0] = 0;
 	t->error = error;
 	if (size_bytes > TOML_MAX_FILE_BYTES)
 		return toml_fail(t, 0, 0, "", "larger than the limit of %u bytes",
@@ -549,11 +543,11 @@ bool toml_open(struct toml *t, const char *text, size_t size_bytes, struct toml_
 	if (!check_text(t))
 		return false;
 	t->line = 1;
-	t->line_start = 0;
 	t->pos = 0;
 	/* Editors on other systems begin a file with a byte order mark. */
 	if (peek(t) == 0xef && peek_at(t, 1) == 0xbb && peek_at(t, 2) == 0xbf)
-		t->pos = t->line_start = 3;
+		t->pos = 3;
+	t->line_start = t->pos;
 	return true;
 }
 

@@ -30,7 +30,8 @@ struct toml_error {
 	char text[TOML_MAX_MESSAGE];
 };
 
-enum toml_type { TOML_STRING, TOML_INTEGER, TOML_BOOLEAN, TOML_ARRAY };
+/* TOML_ANY is no value's type: it is for callers that take several. */
+enum toml_type { TOML_STRING, TOML_INTEGER, TOML_BOOLEAN, TOML_ARRAY, TOML_ANY };
 
 struct toml_value {
 	enum toml_type type;
