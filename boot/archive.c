@@ -77,11 +77,6 @@ static size_t cpio_number(const uint8_t *digits)
 	return n;
 }
 
-static size_t round_up_4(size_t n)
-{
-	return (n + 3) & ~(size_t)3;
-}
-
 static const char *skip_separators(const char *name)
 {
 	while (with_slash(*name) == '/')

@@ -17,6 +17,12 @@ struct blob {
 	size_t size_bytes;
 };
 
+/* Archives and notes align by 4. */
+static inline size_t round_up_4(size_t n)
+{
+	return (n + 3) & ~(size_t)3;
+}
+
 /* A little-endian number of `width_bytes` at `offset`; 0 where that is not all inside. */
 uint64_t blob_le(struct blob b, uint64_t offset, unsigned int width_bytes);
 

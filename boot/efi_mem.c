@@ -5,8 +5,8 @@
 #include "boot/memmap.h"
 
 #define MAX_ALLOCATIONS (BOOT_MAX_VMS * (BOOT_MAX_MODULES + 1) + 16)
-/* Reading the map may itself split ranges, and so may the last events of boot services. */
-#define MAP_SLACK_DESCRIPTORS 32
+/* Several times what firmware has, since it may split ranges that BOOT_MAX_MEM counts joined. */
+#define MAP_BYTES (4 * BOOT_MAX_MEM * sizeof(EFI_MEMORY_DESCRIPTOR))
 #define EXIT_TRIES 8
 
 struct allocation {
@@ -17,15 +17,8 @@ struct allocation {
 static struct allocation allocations[MAX_ALLOCATIONS];
 static UINTN nr_allocations;
 
-/* The raw map of the firmware. */
-struct raw_map {
-	UINT8 *buffer;
-	UINTN buffer_bytes;
-	UINTN size_bytes;
-	UINTN key;
-	UINTN descriptor_bytes;
-	UINT32 version;
-};
+/* The map of the firmware, in memory of the loader's own: reading it allocates nothing. */
+static _Alignas(EFI_MEMORY_DESCRIPTOR) UINT8 raw_map[MAP_BYTES];
 
 UINT64 page_round(UINT64 bytes)
 {
@@ -35,11 +28,6 @@ UINT64 page_round(UINT64 bytes)
 void *phys_ptr(UINT64 hpa)
 {
 	return (void *)(UINTN)hpa;
-}
-
-static EFI_STATUS fail_alloc(UINT64 bytes, const CHAR16 *what)
-{
-	return console_error(E_NOMEM, L"no %ld KiB free for %s", page_round(bytes) >> 10, what);
 }
 
 EFI_STATUS mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa)
@@ -52,7 +40,8 @@ EFI_STATUS mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa
 		status = BS->AllocatePages(limit ? AllocateMaxAddress : AllocateAnyPages,
 					   EfiLoaderData, nr_pages, &start);
 	if (EFI_ERROR(status))
-		return fail_alloc(bytes, what);
+		return console_error(E_NOMEM, L"no %ld KiB free for %s", page_round(bytes) >> 10,
+				     what);
 	allocations[nr_allocations++] = (struct allocation){ start, nr_pages };
 	SetMem(phys_ptr(start), nr_pages * PAGE_BYTES, 0);
 	*hpa = start;
@@ -69,37 +58,6 @@ void mem_free_all(void)
 }
 
 /* ---- the map ---- */
-
-/* Read the map into the buffer that is there. */
-static EFI_STATUS raw_map_read(struct raw_map *m)
-{
-	m->size_bytes = m->buffer_bytes;
-	return BS->GetMemoryMap(&m->size_bytes, (EFI_MEMORY_DESCRIPTOR *)(void *)m->buffer, &m->key,
-				&m->descriptor_bytes, &m->version);
-}
-
-/* Allocate the buffer and read the map for the first time. */
-static EFI_STATUS raw_map_open(struct raw_map *m)
-{
-	EFI_STATUS status;
-
-	m->buffer = NULL;
-	m->buffer_bytes = 0;
-	status = raw_map_read(m);
-	if (status != EFI_BUFFER_TOO_SMALL || !m->descriptor_bytes)
-		return console_error(E_MEMMAP, L"GetMemoryMap: %r", status);
-	m->buffer_bytes = m->size_bytes + MAP_SLACK_DESCRIPTORS * m->descriptor_bytes;
-	/* Boot services' pages, not the pool of the loader: the core gets them back. */
-	status = BS->AllocatePool(EfiBootServicesData, m->buffer_bytes, (void **)&m->buffer);
-	if (EFI_ERROR(status))
-		return fail_alloc(m->buffer_bytes, L"the memory map");
-	status = raw_map_read(m);
-	if (EFI_ERROR(status)) {
-		BS->FreePool(m->buffer);
-		return console_error(E_MEMMAP, L"GetMemoryMap: %r", status);
-	}
-	return EFI_SUCCESS;
-}
 
 static enum boot_mem_type type_from_efi(UINT32 type)
 {
@@ -139,41 +97,35 @@ static enum memmap_result map_add(struct bootinfo *info, const EFI_MEMORY_DESCRI
 	return memmap_add(info->mem, &info->nr_mem, base, bytes, type);
 }
 
-/* Turn the raw map into info->mem; no boot service is called. */
-static enum memmap_result map_convert(const struct raw_map *m, struct bootinfo *info)
+/* Fill info->mem from the firmware's map, whose key is then in `key`. */
+static EFI_STATUS map_read(struct bootinfo *info, UINTN *key)
 {
-	enum memmap_result result = MEMMAP_OK;
-
-	info->nr_mem = 0;
-	for (UINTN i = 0; i + m->descriptor_bytes <= m->size_bytes; i += m->descriptor_bytes) {
-		result = map_add(info, (const EFI_MEMORY_DESCRIPTOR *)(void *)(m->buffer + i));
-		if (result != MEMMAP_OK)
-			break;
-	}
-	return result;
-}
-
-static EFI_STATUS fail_map(enum memmap_result result)
-{
-	static const char *const texts[] = {
+	static const char *const complaints[] = {
 		[MEMMAP_FULL] = "there are too many ranges",
 		[MEMMAP_OVERLAP] = "ranges overlap",
 		[MEMMAP_BAD] = "a range is not page aligned",
 	};
+	UINTN size_bytes = sizeof(raw_map), step;
+	UINT32 version;
+	EFI_STATUS status = BS->GetMemoryMap(&size_bytes, (void *)raw_map, key, &step, &version);
+	enum memmap_result result;
 
-	return result == MEMMAP_OK ? EFI_SUCCESS : console_error(E_MEMMAP, L"%a", texts[result]);
+	if (EFI_ERROR(status))
+		return console_error(E_MEMMAP, L"GetMemoryMap: %r", status);
+	info->nr_mem = 0;
+	for (UINTN i = 0; i + step <= size_bytes; i += step) {
+		result = map_add(info, (const EFI_MEMORY_DESCRIPTOR *)(void *)(raw_map + i));
+		if (result != MEMMAP_OK)
+			return console_error(E_MEMMAP, L"%a", complaints[result]);
+	}
+	return EFI_SUCCESS;
 }
 
 EFI_STATUS mem_read_map(struct bootinfo *info)
 {
-	struct raw_map m;
-	EFI_STATUS status = raw_map_open(&m);
+	UINTN key;
 
-	if (EFI_ERROR(status))
-		return status;
-	status = fail_map(map_convert(&m, info));
-	BS->FreePool(m.buffer);
-	return status;
+	return map_read(info, &key);
 }
 
 EFI_STATUS mem_free_bytes(struct bootinfo *info, UINT64 *bytes)
@@ -190,26 +142,19 @@ EFI_STATUS mem_free_bytes(struct bootinfo *info, UINT64 *bytes)
 
 /*
  * UEFI specification, ExitBootServices(): with a stale map key it fails, possibly after part of the
- * firmware has shut down; then only GetMemoryMap() and another try are allowed. The buffer stays
- * the same, so nothing is allocated in between.
+ * firmware has shut down; then only GetMemoryMap() and another try are allowed.
  */
 EFI_STATUS mem_exit_boot_services(EFI_HANDLE image, struct bootinfo *info)
 {
-	enum memmap_result result;
-	struct raw_map m;
-	EFI_STATUS status = raw_map_open(&m);
+	EFI_STATUS status = EFI_INVALID_PARAMETER;
+	UINTN key;
 
-	if (EFI_ERROR(status))
-		return status;
-	for (UINTN i = 0; i < EXIT_TRIES; i++) {
-		result = map_convert(&m, info);
-		if (result != MEMMAP_OK)
-			return fail_map(result);
-		status = BS->ExitBootServices(image, m.key);
-		if (!EFI_ERROR(status))
-			return EFI_SUCCESS;
-		if (EFI_ERROR(raw_map_read(&m)))
-			break;
+	for (UINTN i = 0; i < EXIT_TRIES && EFI_ERROR(status); i++) {
+		status = map_read(info, &key);
+		if (EFI_ERROR(status))
+			return status;
+		status = BS->ExitBootServices(image, key);
 	}
-	return console_error(E_EXIT, L"ExitBootServices: %r", status);
+	return EFI_ERROR(status) ? console_error(E_EXIT, L"ExitBootServices: %r", status) :
+				   EFI_SUCCESS;
 }

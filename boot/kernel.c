@@ -51,11 +51,6 @@ static bool has_multiboot_header(struct blob f)
 	return false;
 }
 
-static uint64_t round_up_4(uint64_t n)
-{
-	return (n + 3) & ~UINT64_C(3);
-}
-
 /* Whether the notes in the range name a PVH entry: name "Xen", type 18. */
 static bool has_pvh_note(struct blob f, uint64_t offset, uint64_t size_bytes)
 {
