@@ -17,8 +17,8 @@ struct allocation {
 static struct allocation allocations[MAX_ALLOCATIONS];
 static UINTN nr_allocations;
 
-/* The map of the firmware, in memory of the loader's own: reading it allocates nothing. */
-static _Alignas(EFI_MEMORY_DESCRIPTOR) UINT8 raw_map[MAP_BYTES];
+/* The map of the firmware. Of boot services' memory, so that the core gets it back. */
+static void *raw_map;
 
 UINT64 page_round(UINT64 bytes)
 {
@@ -55,6 +55,8 @@ void mem_free_all(void)
 		BS->FreePages(allocations[nr_allocations].hpa,
 			      allocations[nr_allocations].nr_pages);
 	}
+	if (raw_map)
+		BS->FreePool(raw_map);
 }
 
 /* ---- the map ---- */
@@ -105,16 +107,22 @@ static EFI_STATUS map_read(struct bootinfo *info, UINTN *key)
 		[MEMMAP_OVERLAP] = "ranges overlap",
 		[MEMMAP_BAD] = "a range is not page aligned",
 	};
-	UINTN size_bytes = sizeof(raw_map), step;
+	UINTN size_bytes = MAP_BYTES, step;
 	UINT32 version;
-	EFI_STATUS status = BS->GetMemoryMap(&size_bytes, (void *)raw_map, key, &step, &version);
 	enum memmap_result result;
+	EFI_STATUS status = EFI_SUCCESS;
 
+	if (!raw_map)
+		status = BS->AllocatePool(EfiBootServicesData, MAP_BYTES, &raw_map);
+	if (EFI_ERROR(status))
+		return console_error(E_NOMEM, L"no %ld KiB free for the memory map",
+				     MAP_BYTES >> 10);
+	status = BS->GetMemoryMap(&size_bytes, raw_map, key, &step, &version);
 	if (EFI_ERROR(status))
 		return console_error(E_MEMMAP, L"GetMemoryMap: %r", status);
 	info->nr_mem = 0;
 	for (UINTN i = 0; i + step <= size_bytes; i += step) {
-		result = map_add(info, (const EFI_MEMORY_DESCRIPTOR *)(void *)(raw_map + i));
+		result = map_add(info, (const void *)((UINT8 *)raw_map + i));
 		if (result != MEMMAP_OK)
 			return console_error(E_MEMMAP, L"%a", complaints[result]);
 	}
