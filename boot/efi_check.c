@@ -60,7 +60,7 @@ static void read_facts(struct cpu_facts *f)
 	f->vm_cr = msr_if(cpu_has_svm(f), MSR_VM_CR);
 }
 
-EFI_STATUS check_cpu(struct bootinfo *info)
+BOOLEAN check_cpu(struct bootinfo *info)
 {
 	struct cpu_facts facts;
 	enum loader_error e;
@@ -68,7 +68,7 @@ EFI_STATUS check_cpu(struct bootinfo *info)
 	(void)info;
 	read_facts(&facts);
 	e = cpu_check(&facts);
-	return e == E_NONE ? EFI_SUCCESS : console_error(e, L"%a", cpu_check_text(e));
+	return e == E_NONE || console_error(e, L"%a", cpu_check_text(e));
 }
 
 static UINT32 nr_enabled_cpus(const struct bootinfo *info)
@@ -80,7 +80,7 @@ static UINT32 nr_enabled_cpus(const struct bootinfo *info)
 	return n;
 }
 
-EFI_STATUS check_cpus(struct bootinfo *info)
+BOOLEAN check_cpus(struct bootinfo *info)
 {
 	UINT32 n = nr_enabled_cpus(info);
 
@@ -93,16 +93,15 @@ EFI_STATUS check_cpus(struct bootinfo *info)
 				L"%a:%d: VM \"%a\": pin = %d, cpus = %d, but this machine has %d",
 				config_path(), vm->pin_line, vm->name, vm->pin, vm->cpus, n);
 	}
-	return EFI_SUCCESS;
+	return TRUE;
 }
 
-EFI_STATUS check_memory(struct bootinfo *info)
+BOOLEAN check_memory(struct bootinfo *info)
 {
 	UINT64 free_bytes, need_bytes = CORE_RESERVE_BYTES;
-	EFI_STATUS status = mem_free_bytes(info, &free_bytes);
 
-	if (EFI_ERROR(status))
-		return status;
+	if (!mem_free_bytes(info, &free_bytes))
+		return FALSE;
 	for (UINT32 i = 0; i < info->config.nr_vms; i++) {
 		const struct vm_config *vm = &info->config.vm[i];
 
@@ -116,7 +115,7 @@ EFI_STATUS check_memory(struct bootinfo *info)
 	}
 	console_print(L"(lamina)     %ld MiB free, %ld MiB needed\r\n", free_bytes >> 20,
 		      need_bytes >> 20);
-	return EFI_SUCCESS;
+	return TRUE;
 }
 
 /* ---- the report ---- */

@@ -11,13 +11,13 @@
 #include "boot/efi_console.h"
 
 /* Whether this CPU can run VMs; prints the error where it cannot. */
-EFI_STATUS check_cpu(struct bootinfo *info);
+BOOLEAN check_cpu(struct bootinfo *info);
 
 /* Whether info->config fits the CPUs of `info`. */
-EFI_STATUS check_cpus(struct bootinfo *info);
+BOOLEAN check_cpus(struct bootinfo *info);
 
 /* Whether the machine has the memory that info->config asks for, files already loaded. */
-EFI_STATUS check_memory(struct bootinfo *info);
+BOOLEAN check_memory(struct bootinfo *info);
 
 /* Print what the machine has of all that Lamina uses, one fact a line, `info` already filled. */
 void check_report(const struct bootinfo *info);

@@ -54,14 +54,14 @@ static BOOLEAN word_is_program(const char *word, UINTN chars)
 	       (word[chars - 2] | 0x20) == 'f' && (word[chars - 1] | 0x20) == 'i';
 }
 
-static EFI_STATUS read_word(const char *word, UINTN chars, BOOLEAN is_first)
+static BOOLEAN read_word(const char *word, UINTN chars, BOOLEAN is_first)
 {
 	char copy[BOOT_MAX_OPTIONS];
 
 	CopyMem(copy, (void *)word, chars);
 	copy[chars] = 0;
 	if (!chars || (is_first && word_is_program(copy, chars)))
-		return EFI_SUCCESS;
+		return TRUE;
 	if (text_equal(copy, OPTION_CHECK)) {
 		is_check = TRUE;
 	} else if (chars > OPTION_CONFIG_CHARS &&
@@ -71,25 +71,24 @@ static EFI_STATUS read_word(const char *word, UINTN chars, BOOLEAN is_first)
 	} else {
 		return console_error(E_OPTION, L"unknown option \"%a\"", copy);
 	}
-	return EFI_SUCCESS;
+	return TRUE;
 }
 
-static EFI_STATUS read_words(const char *s)
+static BOOLEAN read_words(const char *s)
 {
-	EFI_STATUS status = EFI_SUCCESS;
+	BOOLEAN ok = TRUE, at_end = FALSE;
 
-	for (UINTN start = 0, i = 0; !EFI_ERROR(status); i++) {
-		if (s[i] && s[i] != ' ')
+	for (UINTN start = 0, i = 0; ok && !at_end; i++) {
+		at_end = !s[i];
+		if (!at_end && s[i] != ' ')
 			continue;
-		status = read_word(s + start, i - start, start == 0);
+		ok = read_word(s + start, i - start, start == 0);
 		start = i + 1;
-		if (!s[i])
-			break;
 	}
-	return status;
+	return ok;
 }
 
-EFI_STATUS config_read_options(EFI_HANDLE image, struct bootinfo *info)
+BOOLEAN config_read_options(EFI_HANDLE image, struct bootinfo *info)
 {
 	struct blob embedded = file_embedded("options");
 	EFI_LOADED_IMAGE *loaded;
@@ -110,36 +109,33 @@ EFI_STATUS config_read_options(EFI_HANDLE image, struct bootinfo *info)
 /* ---- the configuration ---- */
 
 /* Load the file at config=PATH, or at the first place that has one. */
-static EFI_STATUS load_config(UINT64 *hpa, UINT64 *size_bytes)
+static BOOLEAN load_config(UINT64 *hpa, UINT64 *size_bytes)
 {
-	EFI_STATUS status;
-
 	if (!is_path_given)
 		CopyMem(path_used, CONFIG_NAME, sizeof(CONFIG_NAME));
-	status = file_load(path_used, NULL, hpa, size_bytes);
-	if (status == EFI_NOT_FOUND && !is_path_given) {
+	if (!file_load(path_used, NULL, hpa, size_bytes))
+		return FALSE;
+	if (*size_bytes == FILE_MISSING && !is_path_given) {
 		CopyMem(path_used, "/" CONFIG_NAME, sizeof("/" CONFIG_NAME));
-		status = file_load(path_used, NULL, hpa, size_bytes);
+		if (!file_load(path_used, NULL, hpa, size_bytes))
+			return FALSE;
 	}
-	if (status == EFI_NOT_FOUND)
-		return console_error(E_NOCONFIG, L"no %a%a%s", path_used,
-				     is_path_given ? "" : ", nor one beside the loader",
-				     file_source());
-	return status;
+	return *size_bytes != FILE_MISSING ||
+	       console_error(E_NOCONFIG, L"no %a%a%s", path_used,
+			     is_path_given ? "" : ", nor one beside the loader", file_source());
 }
 
-EFI_STATUS config_read(struct bootinfo *info)
+BOOLEAN config_read(struct bootinfo *info)
 {
 	struct toml_error error;
 	UINT64 hpa, size_bytes;
-	EFI_STATUS status = load_config(&hpa, &size_bytes);
 	char message[MESSAGE_BYTES];
 
-	if (EFI_ERROR(status))
-		return status;
+	if (!load_config(&hpa, &size_bytes))
+		return FALSE;
 	if (config_parse(phys_ptr(hpa), size_bytes, &info->config, &error)) {
 		file_enter_folder_of(path_used);
-		return EFI_SUCCESS;
+		return TRUE;
 	}
 	info->config.nr_vms = 0;
 	toml_error_print(&error, path_used, message, sizeof(message));
@@ -148,7 +144,7 @@ EFI_STATUS config_read(struct bootinfo *info)
 
 /* ---- its files ---- */
 
-static EFI_STATUS load_file(const struct vm_config *vm, struct boot_file *file)
+static BOOLEAN load_file(const struct vm_config *vm, struct boot_file *file)
 {
 	CHAR16 who[FILE_MAX_PATH];
 
@@ -156,7 +152,7 @@ static EFI_STATUS load_file(const struct vm_config *vm, struct boot_file *file)
 	return file_load(file->path, who, &file->hpa, &file->size_bytes);
 }
 
-static EFI_STATUS load_kernel(struct vm_config *vm)
+static BOOLEAN load_kernel(struct vm_config *vm)
 {
 	static const char *const complaints[] = {
 		[KERNEL_UNKNOWN] = "is no kernel",
@@ -164,28 +160,26 @@ static EFI_STATUS load_kernel(struct vm_config *vm)
 				       "or 32-bit)",
 		[KERNEL_ELF] = "is an ELF file without PVH note and multiboot header",
 	};
-	EFI_STATUS status = load_file(vm, &vm->kernel);
 	enum kernel_kind kind;
 
-	if (EFI_ERROR(status))
-		return status;
+	if (!load_file(vm, &vm->kernel))
+		return FALSE;
 	kind = kernel_recognise(phys_ptr(vm->kernel.hpa), vm->kernel.size_bytes);
-	if (kernel_is_supported(kind))
-		return EFI_SUCCESS;
-	return console_error(E_KERNEL, L"%a:%d: VM \"%a\": %a %a", path_used, vm->kernel.line,
+	return kernel_is_supported(kind) ||
+	       console_error(E_KERNEL, L"%a:%d: VM \"%a\": %a %a", path_used, vm->kernel.line,
 			     vm->name, vm->kernel.path, complaints[kind]);
 }
 
-EFI_STATUS config_load_files(struct bootinfo *info)
+BOOLEAN config_load_files(struct bootinfo *info)
 {
-	EFI_STATUS status = EFI_SUCCESS;
+	BOOLEAN ok = TRUE;
 
-	for (UINT32 i = 0; i < info->config.nr_vms && !EFI_ERROR(status); i++) {
+	for (UINT32 i = 0; ok && i < info->config.nr_vms; i++) {
 		struct vm_config *vm = &info->config.vm[i];
 
-		status = load_kernel(vm);
-		for (UINT32 k = 0; k < vm->nr_modules && !EFI_ERROR(status); k++)
-			status = load_file(vm, &vm->modules[k]);
+		ok = load_kernel(vm);
+		for (UINT32 k = 0; ok && k < vm->nr_modules; k++)
+			ok = load_file(vm, &vm->modules[k]);
 	}
-	return status;
+	return ok;
 }

@@ -6,7 +6,6 @@
 #define BOOT_EFI_CONFIG_H
 
 #include <efi.h>
-#include <efilib.h>
 
 #include "boot/bootinfo.h"
 
@@ -14,16 +13,16 @@
  * Take the loader's command line of `image`, else the embedded file "options", into info->options;
  * refuse unknown words.
  */
-EFI_STATUS config_read_options(EFI_HANDLE image, struct bootinfo *info);
+BOOLEAN config_read_options(EFI_HANDLE image, struct bootinfo *info);
 
 /*
  * Read the configuration: config=PATH of the options, else lamina.toml in the image, beside the
  * loader, or in the root of the volume. Without success it has no VMs.
  */
-EFI_STATUS config_read(struct bootinfo *info);
+BOOLEAN config_read(struct bootinfo *info);
 
 /* Load each VM's kernel and modules, and check that the kernels are kernels. */
-EFI_STATUS config_load_files(struct bootinfo *info);
+BOOLEAN config_load_files(struct bootinfo *info);
 
 /* The path of the configuration that was read, for messages. */
 const char *config_path(void);

@@ -20,6 +20,7 @@
 
 static BOOLEAN serial_used, is_echoed;
 static enum checkpoint checkpoint;
+static EFI_STATUS first_status; /* of the first error */
 
 /* A 16550 keeps what is written to its scratch register; an empty port reads as ones. */
 static BOOLEAN serial_answers(void)
@@ -135,7 +136,7 @@ struct error_text {
 	const char *hint;
 };
 
-EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...)
+BOOLEAN console_error(enum loader_error e, const CHAR16 *fmt, ...)
 {
 	static const struct error_text texts[] = {
 		{ "", EFI_SUCCESS, "" },
@@ -151,15 +152,18 @@ EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...)
 	va_end(ap);
 	console_print(L"\r\n(lamina) hint: ");
 	console_print(L"%a\r\n", texts[e].hint);
-	return texts[e].status;
+	if (!EFI_ERROR(first_status))
+		first_status = texts[e].status;
+	return FALSE;
 }
 
-void console_stop(UINTN seconds)
+EFI_STATUS console_stop(UINTN seconds)
 {
 	console_print(L"(lamina) stopped at checkpoint %a, back to the firmware\r\n",
 		      checkpoints[checkpoint].name);
-	if (!ST->ConIn || !ST->ConIn->WaitForKey)
-		return;
-	console_print(L"(lamina) press a key, or wait %d seconds\r\n", seconds);
-	WaitForSingleEvent(ST->ConIn->WaitForKey, seconds * 10000000);
+	if (ST->ConIn && ST->ConIn->WaitForKey) {
+		console_print(L"(lamina) press a key, or wait %d seconds\r\n", seconds);
+		WaitForSingleEvent(ST->ConIn->WaitForKey, seconds * 10000000);
+	}
+	return first_status;
 }

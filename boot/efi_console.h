@@ -23,13 +23,16 @@ void console_print(const CHAR16 *fmt, ...);
 void console_checkpoint(enum checkpoint code);
 
 /*
- * Print a named error, its details by gnu-efi's format, and its hint. Returns the status for the
- * firmware, never EFI_SUCCESS.
+ * Print a named error, its details by gnu-efi's format, and its hint. Returns FALSE, as everything
+ * in the loader does after an error that has been printed.
  */
-EFI_STATUS console_error(enum loader_error e, const CHAR16 *fmt, ...);
+BOOLEAN console_error(enum loader_error e, const CHAR16 *fmt, ...);
 
-/* Name the last checkpoint and give time to read: until a key is pressed, at most `seconds`. */
-void console_stop(UINTN seconds);
+/*
+ * Name the last checkpoint and give time to read: until a key is pressed, at most `seconds`. Returns
+ * the status of the first error for the firmware.
+ */
+EFI_STATUS console_stop(UINTN seconds);
 
 /* Whether text goes to a serial line, by the firmware or by the loader itself. */
 BOOLEAN console_has_serial(void);

@@ -44,48 +44,44 @@ static void load_segment(struct bootinfo *info, const Elf64_Phdr *s)
 		(void *)(payload_start + s->p_offset), s->p_filesz);
 }
 
-static EFI_STATUS copy_section(const Elf64_Shdr *s, UINT64 *hpa)
+static BOOLEAN copy_section(const Elf64_Shdr *s, UINT64 *hpa)
 {
-	EFI_STATUS status = mem_alloc(s->sh_size, 0, L"the core's symbols", hpa);
-
-	if (!EFI_ERROR(status))
-		CopyMem(phys_ptr(*hpa), (void *)(payload_start + s->sh_offset), s->sh_size);
-	return status;
+	if (!mem_alloc(s->sh_size, 0, L"the core's symbols", hpa))
+		return FALSE;
+	CopyMem(phys_ptr(*hpa), (void *)(payload_start + s->sh_offset), s->sh_size);
+	return TRUE;
 }
 
-static EFI_STATUS load_symbols(struct boot_symbols *to)
+static BOOLEAN load_symbols(struct boot_symbols *to)
 {
 	const Elf64_Shdr *sections = (const void *)(payload_start + elf_header()->e_shoff);
-	EFI_STATUS status = EFI_SUCCESS;
+	BOOLEAN ok = TRUE;
 
-	for (UINTN i = 0; i < elf_header()->e_shnum && !EFI_ERROR(status); i++) {
+	for (UINTN i = 0; ok && i < elf_header()->e_shnum; i++) {
 		const Elf64_Shdr *symtab = &sections[i], *strtab = &sections[symtab->sh_link];
 
 		if (symtab->sh_type != SHT_SYMTAB)
 			continue;
 		to->nr_symbols = symtab->sh_size / sizeof(Elf64_Sym);
 		to->strtab_bytes = strtab->sh_size;
-		status = copy_section(symtab, &to->symtab_hpa);
-		if (!EFI_ERROR(status))
-			status = copy_section(strtab, &to->strtab_hpa);
+		ok = copy_section(symtab, &to->symtab_hpa) &&
+		     copy_section(strtab, &to->strtab_hpa);
 	}
-	return status;
+	return ok;
 }
 
-EFI_STATUS elf_load_core(struct bootinfo *info, UINT64 *entry_virt)
+BOOLEAN elf_load_core(struct bootinfo *info, UINT64 *entry_virt)
 {
 	const Elf64_Phdr *segments = (const void *)(payload_start + elf_header()->e_phoff);
 	UINTN n = elf_header()->e_phnum;
-	EFI_STATUS status;
 
 	if (n > BOOT_MAX_SEGMENTS)
 		return console_error(E_CORE, L"the core has more than %d segments",
 				     BOOT_MAX_SEGMENTS);
 	*entry_virt = elf_header()->e_entry;
 	info->image.size_bytes = image_bytes(segments, n);
-	status = mem_alloc(info->image.size_bytes, 0, L"the core", &info->image.hpa);
-	if (EFI_ERROR(status))
-		return status;
+	if (!mem_alloc(info->image.size_bytes, 0, L"the core", &info->image.hpa))
+		return FALSE;
 	for (; n; n--, segments++) {
 		if (is_loaded(segments))
 			load_segment(info, segments);

@@ -6,7 +6,6 @@
 #define BOOT_EFI_ELF_H
 
 #include <efi.h>
-#include <efilib.h>
 
 #include "boot/bootinfo.h"
 
@@ -15,6 +14,6 @@
  * info->image, segments and symbols; `entry_virt` is where to jump to. Prints E-CORE or E-NOMEM on
  * failure.
  */
-EFI_STATUS elf_load_core(struct bootinfo *info, UINT64 *entry_virt);
+BOOLEAN elf_load_core(struct bootinfo *info, UINT64 *entry_virt);
 
 #endif

@@ -88,7 +88,7 @@ static void enter_own_folder(const EFI_LOADED_IMAGE *loaded)
 	FreePool(path);
 }
 
-EFI_STATUS file_open_source(EFI_HANDLE image)
+BOOLEAN file_open_source(EFI_HANDLE image)
 {
 	EFI_LOADED_IMAGE *loaded;
 	EFI_STATUS status = BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded);
@@ -109,7 +109,7 @@ EFI_STATUS file_open_source(EFI_HANDLE image)
 	else if (!archive.data)
 		return console_error(E_VOLUME, L"the loader came neither from a volume nor by "
 					       L"IPv4 PXE, and has no files of its own");
-	return EFI_SUCCESS;
+	return TRUE;
 }
 
 const CHAR16 *file_source(void)
@@ -238,58 +238,59 @@ static EFI_STATUS read_file(const struct file *f, void *to)
 }
 
 /* Hold what has been read against the list of the image, by the name that the user wrote. */
-static EFI_STATUS verify(const struct file *f, const char *name, const CHAR16 *who, UINT64 hpa)
+static BOOLEAN verify(const struct file *f, const char *name, const CHAR16 *who, UINT64 hpa)
 {
 	struct blob file = { phys_ptr(hpa), f->size_bytes };
 	enum hash_verdict verdict;
 
 	if (f->embedded.data || (!hashes.data && !file_secure_boot()))
-		return EFI_SUCCESS;
+		return TRUE;
 	if (!hashes.data)
 		return console_error(E_NOHASHES, L"%s: %s%s is not covered by the signature", who,
 				     f->path, file_source());
 	verdict = hash_check(hashes, name, file);
 	if (verdict == HASH_GOOD)
-		return EFI_SUCCESS;
+		return TRUE;
 	return console_error(E_HASH, verdict == HASH_UNLISTED ?
 			     L"%s: %s%s is not in the image's list of files" :
 			     L"%s: %s%s is not the file of the image's list: its SHA-256 differs",
 			     who, f->path, file_source());
 }
 
-static EFI_STATUS fail_read(const struct file *f, const CHAR16 *who, EFI_STATUS status)
+static BOOLEAN fail_read(const struct file *f, const CHAR16 *who, EFI_STATUS status)
 {
 	return console_error(E_READ, L"%s: cannot read %s%s: %s", who, f->path, file_source(),
 			     tftp_complaint(status));
 }
 
-static EFI_STATUS load_opened(const struct file *f, const CHAR16 *who, UINT64 *hpa)
+static BOOLEAN load_opened(const struct file *f, const CHAR16 *who, UINT64 *hpa)
 {
-	EFI_STATUS status = EFI_SUCCESS;
+	EFI_STATUS status;
 
-	*hpa = 0;
-	if (f->size_bytes)
-		status = mem_alloc(f->size_bytes, 0, who, hpa);
-	if (EFI_ERROR(status) || !f->size_bytes)
-		return status;
+	if (!f->size_bytes)
+		return TRUE;
+	if (!mem_alloc(f->size_bytes, 0, who, hpa))
+		return FALSE;
 	status = read_file(f, phys_ptr(*hpa));
-	return EFI_ERROR(status) ? fail_read(f, who, status) : EFI_SUCCESS;
+	return !EFI_ERROR(status) || fail_read(f, who, status);
 }
 
-EFI_STATUS file_load(const char *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes)
+BOOLEAN file_load(const char *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes)
 {
 	static struct file f;
 	EFI_STATUS status = open_file(path, &f);
+	const CHAR16 *name = who ? who : L"configuration";
+	BOOLEAN ok;
 
+	*hpa = 0;
+	*size_bytes = status == EFI_NOT_FOUND ? FILE_MISSING : f.size_bytes;
 	if (status == EFI_NOT_FOUND)
-		status = who ? console_error(E_NOFILE, L"%s: no file %s%s", who, f.path,
-					     file_source()) : status;
+		ok = !who || console_error(E_NOFILE, L"%s: no file %s%s", who, f.path, file_source());
 	else if (EFI_ERROR(status))
-		status = fail_read(&f, who ? who : L"configuration", status);
+		ok = fail_read(&f, name, status);
 	else
-		status = load_opened(&f, who ? who : L"configuration", hpa);
+		ok = load_opened(&f, name, hpa) && verify(&f, path, name, *hpa);
 	if (f.handle)
 		f.handle->Close(f.handle);
-	*size_bytes = f.size_bytes;
-	return EFI_ERROR(status) ? status : verify(&f, path, who ? who : L"configuration", *hpa);
+	return ok;
 }

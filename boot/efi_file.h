@@ -9,15 +9,15 @@
 #define BOOT_EFI_FILE_H
 
 #include <efi.h>
-#include <efilib.h>
 
 #include "boot/archive.h"
 #include "boot/bootinfo.h"
 
 #define FILE_MAX_PATH 512 /* bytes of a whole path, with the NUL */
+#define FILE_MISSING UINT64_MAX
 
 /* Find out where `image` came from and make its own folder the current one. */
-EFI_STATUS file_open_source(EFI_HANDLE image);
+BOOLEAN file_open_source(EFI_HANDLE image);
 
 /* File `path` as embedded in the image; no data where there is none. */
 struct blob file_embedded(const char *path);
@@ -28,9 +28,9 @@ void file_enter_folder_of(const char *path);
 /*
  * Read a whole file into memory for the hand-over, its last page filled with zeros. Shows progress.
  * `who` begins the message when there is an error; where it is NULL, a file that does not exist is
- * EFI_NOT_FOUND without a message. An empty file has hpa 0.
+ * no error but has FILE_MISSING as its size. An empty file has hpa 0.
  */
-EFI_STATUS file_load(const char *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes);
+BOOLEAN file_load(const char *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size_bytes);
 
 /* For messages, behind a file's name: " on TFTP server 192.0.2.1", or nothing for a volume. */
 const CHAR16 *file_source(void);

@@ -28,22 +28,21 @@
 /* Where the core begins. */
 static UINT64 entry_virt;
 
-static EFI_STATUS bootinfo_create(struct bootinfo **out)
+static BOOLEAN bootinfo_create(struct bootinfo **out)
 {
 	UINT64 hpa;
-	EFI_STATUS status = mem_alloc(sizeof(**out), 0, L"bootinfo", &hpa);
 
-	if (EFI_ERROR(status))
-		return status;
+	if (!mem_alloc(sizeof(**out), 0, L"bootinfo", &hpa))
+		return FALSE;
 	*out = phys_ptr(hpa);
 	(*out)->magic = BOOTINFO_MAGIC;
 	(*out)->version = BOOTINFO_VERSION;
 	(*out)->size_bytes = sizeof(**out);
-	return EFI_SUCCESS;
+	return TRUE;
 }
 
 /* Gather what the firmware knows, then hold it against the configuration. */
-static EFI_STATUS machine_probe(struct bootinfo *info)
+static BOOLEAN machine_probe(struct bootinfo *info)
 {
 	info->rsdp = acpi_rsdp();
 	probe_cpus(info);
@@ -58,32 +57,25 @@ static EFI_STATUS machine_probe(struct bootinfo *info)
 }
 
 /* The core's image, its first stack, and a page where other CPUs can start in real mode. */
-static EFI_STATUS core_load(struct bootinfo *info)
+static BOOLEAN core_load(struct bootinfo *info)
 {
-	EFI_STATUS status = elf_load_core(info, &entry_virt);
-
-	if (EFI_ERROR(status))
-		return status;
 	info->stack.size_bytes = STACK_BYTES;
-	status = mem_alloc(STACK_BYTES, 0, L"the core's stack", &info->stack.hpa);
-	if (EFI_ERROR(status))
-		return status;
 	info->trampoline.size_bytes = PAGE_BYTES;
-	return mem_alloc(PAGE_BYTES, TRAMPOLINE_LIMIT, L"the start page of the CPUs below 1 MiB",
-			 &info->trampoline.hpa);
+	return elf_load_core(info, &entry_virt) &&
+	       mem_alloc(STACK_BYTES, 0, L"the core's stack", &info->stack.hpa) &&
+	       mem_alloc(PAGE_BYTES, TRAMPOLINE_LIMIT,
+			 L"the start page of the CPUs below 1 MiB", &info->trampoline.hpa);
 }
 
-static EFI_STATUS tables_build(struct bootinfo *info)
+static BOOLEAN tables_build(struct bootinfo *info)
 {
-	EFI_STATUS status = mem_read_map(info);
-
-	return EFI_ERROR(status) ? status : paging_build(info);
+	return mem_read_map(info) && paging_build(info);
 }
 
 /* All that can go wrong while the firmware is still there. */
 static const struct step {
 	enum checkpoint checkpoint;
-	EFI_STATUS (*run)(struct bootinfo *info);
+	BOOLEAN (*run)(struct bootinfo *info);
 } steps[] = {
 	{ CP_CPU, check_cpu },
 	{ CP_CONFIG, config_read },
@@ -94,41 +86,29 @@ static const struct step {
 	{ CP_TABLES, tables_build },
 };
 
-/* The first error; a start ends with it, a check of the machine does not. */
-static EFI_STATUS steps_run(struct bootinfo *info)
+/* An error ends a start, but not a check of the machine. */
+static BOOLEAN steps_run(struct bootinfo *info)
 {
-	EFI_STATUS first = EFI_SUCCESS, status;
+	BOOLEAN ok = TRUE;
 
-	for (UINTN i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
+	for (UINTN i = 0; i < sizeof(steps) / sizeof(*steps) && (ok || config_wants_check()); i++) {
 		console_checkpoint(steps[i].checkpoint);
-		status = steps[i].run(info);
-		if (!EFI_ERROR(first))
-			first = status;
-		if (EFI_ERROR(first) && !config_wants_check())
-			break;
+		ok = steps[i].run(info) && ok;
 	}
-	return first;
+	return ok;
 }
 
-static EFI_STATUS prepare(EFI_HANDLE image, struct bootinfo **info)
+static BOOLEAN prepare(EFI_HANDLE image, struct bootinfo **info)
 {
-	EFI_STATUS status = bootinfo_create(info);
-
-	if (!EFI_ERROR(status))
-		status = file_open_source(image);
-	if (!EFI_ERROR(status))
-		status = config_read_options(image, *info);
-	if (!EFI_ERROR(status))
-		status = steps_run(*info);
-	return status;
+	return bootinfo_create(info) && file_open_source(image) &&
+	       config_read_options(image, *info) && steps_run(*info);
 }
 
-static EFI_STATUS back_to_firmware(EFI_STATUS status)
+static EFI_STATUS back_to_firmware(void)
 {
 	file_close_source();
 	mem_free_all();
-	console_stop(ERROR_WAIT_SECONDS);
-	return status;
+	return console_stop(ERROR_WAIT_SECONDS);
 }
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
@@ -137,7 +117,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table);
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 {
 	struct bootinfo *info = NULL;
-	EFI_STATUS status;
+	BOOLEAN ok;
 
 	InitializeLib(image, system_table);
 	/* Firmware resets the machine after five minutes otherwise. */
@@ -145,20 +125,19 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	console_open();
 	console_checkpoint(CP_START);
 
-	status = prepare(image, &info);
+	ok = prepare(image, &info);
 	if (config_wants_check()) {
 		check_report(info);
 		console_print(L"(lamina) check: Lamina %a on this machine\r\n",
-			      EFI_ERROR(status) ? "would not start" : "can start");
+			      ok ? "can start" : "would not start");
 	}
-	if (EFI_ERROR(status) || config_wants_check())
-		return back_to_firmware(status);
+	if (!ok || config_wants_check())
+		return back_to_firmware();
 	file_close_source();
 	words_find(info);
 	console_checkpoint(CP_EXIT);
-	status = mem_exit_boot_services(image, info);
-	if (EFI_ERROR(status))
-		return back_to_firmware(status);
+	if (!mem_exit_boot_services(image, info))
+		return back_to_firmware();
 	info->checkpoint = CP_JUMP;
 	outb(checkpoints[CP_JUMP].post, POST_PORT);
 	asm_jump(info->root_table, entry_virt,

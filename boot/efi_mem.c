@@ -30,7 +30,7 @@ void *phys_ptr(UINT64 hpa)
 	return (void *)(UINTN)hpa;
 }
 
-EFI_STATUS mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa)
+BOOLEAN mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa)
 {
 	EFI_PHYSICAL_ADDRESS start = limit - 1;
 	UINTN nr_pages = page_round(bytes) / PAGE_BYTES;
@@ -45,7 +45,7 @@ EFI_STATUS mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa
 	allocations[nr_allocations++] = (struct allocation){ start, nr_pages };
 	SetMem(phys_ptr(start), nr_pages * PAGE_BYTES, 0);
 	*hpa = start;
-	return EFI_SUCCESS;
+	return TRUE;
 }
 
 void mem_free_all(void)
@@ -100,7 +100,7 @@ static enum memmap_result map_add(struct bootinfo *info, const EFI_MEMORY_DESCRI
 }
 
 /* Fill info->mem from the firmware's map, whose key is then in `key`. */
-static EFI_STATUS map_read(struct bootinfo *info, UINTN *key)
+static BOOLEAN map_read(struct bootinfo *info, UINTN *key)
 {
 	static const char *const complaints[] = {
 		[MEMMAP_FULL] = "there are too many ranges",
@@ -126,43 +126,41 @@ static EFI_STATUS map_read(struct bootinfo *info, UINTN *key)
 		if (result != MEMMAP_OK)
 			return console_error(E_MEMMAP, L"%a", complaints[result]);
 	}
-	return EFI_SUCCESS;
+	return TRUE;
 }
 
-EFI_STATUS mem_read_map(struct bootinfo *info)
+BOOLEAN mem_read_map(struct bootinfo *info)
 {
 	UINTN key;
 
 	return map_read(info, &key);
 }
 
-EFI_STATUS mem_free_bytes(struct bootinfo *info, UINT64 *bytes)
+BOOLEAN mem_free_bytes(struct bootinfo *info, UINT64 *bytes)
 {
-	EFI_STATUS status = mem_read_map(info);
+	BOOLEAN ok = mem_read_map(info);
 
 	*bytes = 0;
 	for (UINT32 i = 0; i < info->nr_mem; i++) {
 		if (info->mem[i].type == BOOT_MEM_USABLE || info->mem[i].type == BOOT_MEM_LOADER)
 			*bytes += info->mem[i].size_bytes;
 	}
-	return status;
+	return ok;
 }
 
 /*
  * UEFI specification, ExitBootServices(): with a stale map key it fails, possibly after part of the
  * firmware has shut down; then only GetMemoryMap() and another try are allowed.
  */
-EFI_STATUS mem_exit_boot_services(EFI_HANDLE image, struct bootinfo *info)
+BOOLEAN mem_exit_boot_services(EFI_HANDLE image, struct bootinfo *info)
 {
 	EFI_STATUS status = EFI_INVALID_PARAMETER;
 	UINTN key;
 
 	for (UINTN i = 0; i < EXIT_TRIES && EFI_ERROR(status); i++) {
-		status = map_read(info, &key);
-		if (EFI_ERROR(status))
-			return status;
+		if (!map_read(info, &key))
+			return FALSE;
 		status = BS->ExitBootServices(image, key);
 	}
-	return EFI_ERROR(status) ? console_error(E_EXIT, L"ExitBootServices: %r", status) :
-				   EFI_SUCCESS;
+	return !EFI_ERROR(status) || console_error(E_EXIT, L"ExitBootServices: %r", status);
 }

@@ -8,7 +8,6 @@
 #define BOOT_EFI_MEM_H
 
 #include <efi.h>
-#include <efilib.h>
 
 #include "boot/bootinfo.h"
 
@@ -24,7 +23,7 @@ void *phys_ptr(UINT64 hpa);
  * Zeroed pages for `bytes`, below `limit` (0 = anywhere), for the hand-over. Prints E-NOMEM, naming
  * `what`, and returns its status when there are none.
  */
-EFI_STATUS mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa);
+BOOLEAN mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa);
 
 /* Give back everything that mem_alloc() gave out. */
 void mem_free_all(void);
@@ -33,15 +32,15 @@ void mem_free_all(void);
  * RAM that the core will find free: conventional memory and the firmware's boot services. Fills
  * info->mem as mem_read_map() does.
  */
-EFI_STATUS mem_free_bytes(struct bootinfo *info, UINT64 *bytes);
+BOOLEAN mem_free_bytes(struct bootinfo *info, UINT64 *bytes);
 
 /* Fill info->mem from the firmware's map of this moment. */
-EFI_STATUS mem_read_map(struct bootinfo *info);
+BOOLEAN mem_read_map(struct bootinfo *info);
 
 /*
  * Fill info->mem and end boot services, in one step as the firmware demands. After success there is
  * no firmware any more: no printing, no allocation.
  */
-EFI_STATUS mem_exit_boot_services(EFI_HANDLE image, struct bootinfo *info);
+BOOLEAN mem_exit_boot_services(EFI_HANDLE image, struct bootinfo *info);
 
 #endif

@@ -111,20 +111,17 @@ static void map_ram(struct table_pool *pool, const struct bootinfo *info)
 		map_range(pool, DIRECT_MAP_BASE + start, start, end - start, PTE_WRITE | PTE_NX);
 }
 
-EFI_STATUS paging_build(struct bootinfo *info)
+BOOLEAN paging_build(struct bootinfo *info)
 {
 	struct table_pool pool;
-	EFI_STATUS status;
 
 	info->tables.size_bytes = count_tables(info) * PAGE_BYTES;
-	status = mem_alloc(info->tables.size_bytes, TABLES_LIMIT, L"page tables",
-			   &info->tables.hpa);
-	if (EFI_ERROR(status))
-		return status;
+	if (!mem_alloc(info->tables.size_bytes, TABLES_LIMIT, L"page tables", &info->tables.hpa))
+		return FALSE;
 	pool.root_hpa = info->root_table = info->tables.hpa;
 	pool.next_hpa = pool.root_hpa + PAGE_BYTES;
 	map_jump_code(&pool);
 	map_segments(&pool, info);
 	map_ram(&pool, info);
-	return EFI_SUCCESS;
+	return TRUE;
 }

@@ -6,7 +6,6 @@
 #define BOOT_EFI_PAGING_H
 
 #include <efi.h>
-#include <efilib.h>
 
 #include "boot/bootinfo.h"
 
@@ -14,6 +13,6 @@
  * Build the tables from info->segments and the RAM of info->mem. Fills info->tables and root_table.
  * RAM that appears later in the firmware's map is not covered; types may still change.
  */
-EFI_STATUS paging_build(struct bootinfo *info);
+BOOLEAN paging_build(struct bootinfo *info);
 
 #endif
