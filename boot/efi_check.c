@@ -35,11 +35,6 @@ static struct cpu_leaf cpu_leaf(UINT32 leaf)
 	return r;
 }
 
-static UINT64 msr_if(BOOLEAN has, UINT32 msr)
-{
-	return has ? asm_rdmsr(msr) : 0;
-}
-
 static void read_facts(struct cpu_facts *f)
 {
 	struct cpu_leaf extended = cpu_leaf(0x80000001);
@@ -51,13 +46,13 @@ static void read_facts(struct cpu_facts *f)
 	f->cpuid_80000007_edx = cpu_leaf(0x80000007).edx;
 	f->cpuid_8000000a_edx = cpu_leaf(0x8000000a).edx;
 	f->cr4 = asm_read_cr4();
-	f->feature_control = msr_if(cpu_has_vmx(f), MSR_FEATURE_CONTROL);
-	f->pinbased_ctls = msr_if(cpu_has_vmx(f), MSR_VMX_PINBASED_CTLS);
-	f->procbased_ctls = msr_if(cpu_has_vmx(f), MSR_VMX_PROCBASED_CTLS);
-	f->procbased_ctls2 = msr_if(cpu_has_procbased_ctls2(f), MSR_VMX_PROCBASED_CTLS2);
-	f->procbased_ctls3 = msr_if(cpu_has_procbased_ctls3(f), MSR_VMX_PROCBASED_CTLS3);
-	f->ept_vpid_cap = msr_if(cpu_has_ept_vpid_cap(f), MSR_VMX_EPT_VPID_CAP);
-	f->vm_cr = msr_if(cpu_has_svm(f), MSR_VM_CR);
+	f->feature_control = cpu_has_vmx(f) ? asm_rdmsr(MSR_FEATURE_CONTROL) : 0;
+	f->pinbased_ctls = cpu_has_vmx(f) ? asm_rdmsr(MSR_VMX_PINBASED_CTLS) : 0;
+	f->procbased_ctls = cpu_has_vmx(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS) : 0;
+	f->procbased_ctls2 = cpu_has_procbased_ctls2(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0;
+	f->procbased_ctls3 = cpu_has_procbased_ctls3(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS3) : 0;
+	f->ept_vpid_cap = cpu_has_ept_vpid_cap(f) ? asm_rdmsr(MSR_VMX_EPT_VPID_CAP) : 0;
+	f->vm_cr = cpu_has_svm(f) ? asm_rdmsr(MSR_VM_CR) : 0;
 }
 
 BOOLEAN check_cpu(struct bootinfo *info)

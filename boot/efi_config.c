@@ -154,20 +154,15 @@ static BOOLEAN load_file(const struct vm_config *vm, struct boot_file *file)
 
 static BOOLEAN load_kernel(struct vm_config *vm)
 {
-	static const char *const complaints[] = {
-		[KERNEL_UNKNOWN] = "is no kernel",
-		[KERNEL_BZIMAGE_OLD] = "is a bzImage without a 64-bit entry (Linux older than 3.8, "
-				       "or 32-bit)",
-		[KERNEL_ELF] = "is an ELF file without PVH note and multiboot header",
-	};
-	enum kernel_kind kind;
+	const char *complaint;
 
 	if (!load_file(vm, &vm->kernel))
 		return FALSE;
-	kind = kernel_recognise(phys_ptr(vm->kernel.hpa), vm->kernel.size_bytes);
-	return kernel_is_supported(kind) ||
+	complaint = kernel_complaint(kernel_recognise(phys_ptr(vm->kernel.hpa),
+						      vm->kernel.size_bytes));
+	return !complaint ||
 	       console_error(E_KERNEL, L"%a:%d: VM \"%a\": %a %a", path_used, vm->kernel.line,
-			     vm->name, vm->kernel.path, complaints[kind]);
+			     vm->name, vm->kernel.path, complaint);
 }
 
 BOOLEAN config_load_files(struct bootinfo *info)

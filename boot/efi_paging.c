@@ -85,43 +85,26 @@ static UINT64 count_tables(const struct bootinfo *info)
 	return n;
 }
 
-static void map_jump_code(struct table_pool *pool)
+BOOLEAN paging_build(struct bootinfo *info)
 {
 	UINT64 start = (UINT64)(UINTN)asm_jump_start & ~(PAGE_BYTES - 1);
 	UINT64 end = page_round((UINT64)(UINTN)asm_jump_end);
-
-	map_range(pool, start, start, end - start, 0);
-}
-
-static void map_segments(struct table_pool *pool, const struct bootinfo *info)
-{
-	for (UINT32 i = 0; i < info->nr_segments; i++) {
-		const struct boot_segment *s = &info->segments[i];
-
-		map_range(pool, s->virt, s->hpa, s->size_bytes, pte_rights(s->rights));
-	}
-}
-
-static void map_ram(struct table_pool *pool, const struct bootinfo *info)
-{
-	UINT64 start, end;
-	UINT32 i = 0;
-
-	while (memmap_next_ram(info->mem, info->nr_mem, &i, &start, &end))
-		map_range(pool, DIRECT_MAP_BASE + start, start, end - start, PTE_WRITE | PTE_NX);
-}
-
-BOOLEAN paging_build(struct bootinfo *info)
-{
 	struct table_pool pool;
+	UINT32 i;
 
 	info->tables.size_bytes = count_tables(info) * PAGE_BYTES;
 	if (!mem_alloc(info->tables.size_bytes, TABLES_LIMIT, L"page tables", &info->tables.hpa))
 		return FALSE;
 	pool.root_hpa = info->root_table = info->tables.hpa;
 	pool.next_hpa = pool.root_hpa + PAGE_BYTES;
-	map_jump_code(&pool);
-	map_segments(&pool, info);
-	map_ram(&pool, info);
+	map_range(&pool, start, start, end - start, 0);
+	for (i = 0; i < info->nr_segments; i++) {
+		const struct boot_segment *s = &info->segments[i];
+
+		map_range(&pool, s->virt, s->hpa, s->size_bytes, pte_rights(s->rights));
+	}
+	i = 0;
+	while (memmap_next_ram(info->mem, info->nr_mem, &i, &start, &end))
+		map_range(&pool, DIRECT_MAP_BASE + start, start, end - start, PTE_WRITE | PTE_NX);
 	return TRUE;
 }

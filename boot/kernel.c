@@ -111,7 +111,14 @@ enum kernel_kind kernel_recognise(const uint8_t *data, size_t size_bytes)
 	return has_multiboot_header(f) ? KERNEL_MULTIBOOT : KERNEL_ELF;
 }
 
-bool kernel_is_supported(enum kernel_kind kind)
+const char *kernel_complaint(enum kernel_kind kind)
 {
-	return kind == KERNEL_BZIMAGE || kind == KERNEL_PVH || kind == KERNEL_MULTIBOOT;
+	static const char *const complaints[] = {
+		[KERNEL_UNKNOWN] = "is no kernel",
+		[KERNEL_BZIMAGE_OLD] = "is a bzImage without a 64-bit entry (Linux older than 3.8, "
+				       "or 32-bit)",
+		[KERNEL_ELF] = "is an ELF file without PVH note and multiboot header",
+	};
+
+	return complaints[kind];
 }

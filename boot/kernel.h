@@ -22,7 +22,7 @@ enum kernel_kind {
 /* What kind of kernel the file is. */
 enum kernel_kind kernel_recognise(const uint8_t *file, size_t size_bytes);
 
-/* Whether Lamina can start such a kernel. */
-bool kernel_is_supported(enum kernel_kind kind);
+/* What is wrong with such a kernel, behind its name; NULL where Lamina can start it. */
+const char *kernel_complaint(enum kernel_kind kind);
 
 #endif

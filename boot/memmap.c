@@ -58,7 +58,8 @@ enum memmap_result memmap_add(struct boot_mem *mem, uint32_t *nr_mem, uint64_t b
 	return MEMMAP_OK;
 }
 
-bool memmap_is_ram(uint32_t type)
+/* The direct map covers RAM. */
+static bool is_ram(uint32_t type)
 {
 	return type != BOOT_MEM_MMIO && type != BOOT_MEM_RESERVED;
 }
@@ -66,13 +67,13 @@ bool memmap_is_ram(uint32_t type)
 bool memmap_next_ram(const struct boot_mem *mem, uint32_t nr_mem, uint32_t *i, uint64_t *start,
 		     uint64_t *end)
 {
-	while (*i < nr_mem && !memmap_is_ram(mem[*i].type))
+	while (*i < nr_mem && !is_ram(mem[*i].type))
 		(*i)++;
 	if (*i == nr_mem)
 		return false;
 	*start = mem[*i].base;
 	do {
 		*end = mem_end(&mem[(*i)++]);
-	} while (*i < nr_mem && memmap_is_ram(mem[*i].type) && mem[*i].base == *end);
+	} while (*i < nr_mem && is_ram(mem[*i].type) && mem[*i].base == *end);
 	return true;
 }

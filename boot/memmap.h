@@ -24,9 +24,6 @@ enum memmap_result {
 enum memmap_result memmap_add(struct boot_mem *mem, uint32_t *nr_mem, uint64_t base,
 			      uint64_t size_bytes, enum boot_mem_type type);
 
-/* Whether the type is RAM, which the direct map covers. */
-bool memmap_is_ram(uint32_t type);
-
 /*
  * The next run of adjacent RAM ranges at or after index *i, which moves behind it. Returns false
  * where there is none.

@@ -395,9 +395,7 @@ static bool read_array(struct toml *t)
 		if (!read_string(t))
 			return false;
 		skip_space(t);
-		if (peek(t) == ']')
-			continue;
-		if (!accept(t, ','))
+		if (peek(t) != ']' && !accept(t, ','))
 			return fail_expected(t, "',' or ']'");
 	}
 }
