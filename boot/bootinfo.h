@@ -93,7 +93,6 @@ struct boot_cpu {
 };
 _Static_assert(sizeof(struct boot_cpu) == 8, "boot_cpu layout");
 
-#define BOOT_SEG_READ 1u
 #define BOOT_SEG_WRITE 2u
 #define BOOT_SEG_EXEC 4u /* never together with BOOT_SEG_WRITE */
 
@@ -102,7 +101,7 @@ struct boot_segment {
 	uint64_t hpa;
 	uint64_t virt;
 	uint64_t size_bytes;
-	uint32_t rights; /* BOOT_SEG_* */
+	uint32_t rights; /* BOOT_SEG_*; all are readable */
 	uint32_t reserved;
 };
 _Static_assert(sizeof(struct boot_segment) == 32, "boot_segment layout");

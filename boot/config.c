@@ -12,7 +12,8 @@ struct key {
 	bool (*set)(struct reader *r); /* take the value, which is of `type` */
 	enum toml_type type;
 	uint32_t offset; /* of the uint32_t that a flag, choice, number or escape goes to */
-	const char *choices; /* in the order of their enum */
+	const char *const *choices; /* in the order of their enum, NULL behind the last */
+	const char *choices_text; /* for messages */
 	uint32_t min, max;
 	uint32_t line_offset; /* of the uint32_t for the line, 0 = none */
 	bool is_required;
@@ -64,16 +65,6 @@ static bool copy_string(struct reader *r, uint32_t i, char *out, size_t out_byte
 	return true;
 }
 
-/* Whether `word` is what stands in the quotes that open before `choice`. */
-static bool choice_matches(const char *choice, const char *word)
-{
-	while (*word && *word != '"' && *word == *choice) {
-		word++;
-		choice++;
-	}
-	return !*word && *choice == '"';
-}
-
 static bool set_flag(struct reader *r)
 {
 	*r->number = r->toml.value.boolean;
@@ -82,16 +73,11 @@ static bool set_flag(struct reader *r)
 
 static bool set_choice(struct reader *r)
 {
-	uint32_t nr_quotes = 0;
-
-	for (const char *c = r->key->choices; *c; c++) {
-		if (*c != '"' || nr_quotes++ % 2)
-			continue;
-		*r->number = nr_quotes / 2;
-		if (choice_matches(c + 1, value_string(r, 0)))
+	for (*r->number = 0; r->key->choices[*r->number]; ++*r->number) {
+		if (text_equal(r->key->choices[*r->number], value_string(r, 0)))
 			return true;
 	}
-	return fail_value(r, "must be one of %s", r->key->choices);
+	return fail_value(r, "must be one of %s", r->key->choices_text);
 }
 
 static bool set_number(struct reader *r)
@@ -113,9 +99,8 @@ static bool parse_size(const char *s, uint64_t *out_bytes)
 	size_t i = 0;
 
 	for (; s[i] >= '0' && s[i] <= '9'; i++) {
-		if (__builtin_mul_overflow(n, (uint64_t)10, &n) ||
-		    __builtin_add_overflow(n, (uint64_t)(s[i] - '0'), &n))
-			n = UINT64_MAX;
+		if (n < UINT64_MAX / 16)
+			n = n * 10 + (uint64_t)(s[i] - '0');
 	}
 	while (units[unit] && units[unit] != s[i])
 		unit++;
@@ -234,7 +219,9 @@ static bool set_escape(struct reader *r)
 #define LAMINA(member) offsetof(struct lamina_config, member)
 #define VM(member) offsetof(struct vm_config, member)
 #define FLAG set_flag, TOML_BOOLEAN
-#define ONE_OF(...) set_choice, TOML_STRING, .choices = #__VA_ARGS__
+#define ONE_OF(...)                                                                                \
+	set_choice, TOML_STRING, .choices = (const char *const[]){ __VA_ARGS__, NULL },            \
+	.choices_text = #__VA_ARGS__
 #define NUMBER(low, high) set_number, TOML_INTEGER, .min = low, .max = high
 
 static const struct key lamina_keys[] = {

@@ -34,6 +34,6 @@ void asm_jump(uint64_t root_table, uint64_t entry_virt, uint64_t stack_virt, uin
 extern const uint8_t asm_jump_start[], asm_jump_end[];
 
 /* The core's ELF file (payload.S). */
-extern const uint8_t payload_start[], payload_end[];
+extern const uint8_t payload_start[];
 
 #endif

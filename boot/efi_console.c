@@ -46,10 +46,8 @@ static void serial_setup(void)
 
 static void serial_put(UINT8 c)
 {
-	for (UINTN i = 0; i < UART_WAIT_POLLS; i++) {
-		if (inb(COM1_PORT + UART_LSR) & UART_LSR_THRE)
-			break;
-	}
+	for (UINTN i = 0; i < UART_WAIT_POLLS && !(inb(COM1_PORT + UART_LSR) & UART_LSR_THRE); i++)
+		;
 	outb(c, COM1_PORT + UART_DATA);
 }
 

@@ -29,8 +29,8 @@ void console_checkpoint(enum checkpoint code);
 BOOLEAN console_error(enum loader_error e, const CHAR16 *fmt, ...);
 
 /*
- * Name the last checkpoint and give time to read: until a key is pressed, at most `seconds`. Returns
- * the status of the first error for the firmware.
+ * Name the last checkpoint and give time to read: until a key is pressed, at most `seconds`.
+ * Returns the status of the first error for the firmware.
  */
 EFI_STATUS console_stop(UINTN seconds);
 

@@ -36,8 +36,7 @@ static void load_segment(struct bootinfo *info, const Elf64_Phdr *s)
 		.virt = s->p_vaddr,
 		.hpa = info->image.hpa + (s->p_vaddr - CORE_VIRT_BASE),
 		.size_bytes = page_round(s->p_memsz),
-		.rights = (s->p_flags & PF_R ? BOOT_SEG_READ : 0) |
-			  (s->p_flags & PF_W ? BOOT_SEG_WRITE : 0) |
+		.rights = (s->p_flags & PF_W ? BOOT_SEG_WRITE : 0) |
 			  (s->p_flags & PF_X ? BOOT_SEG_EXEC : 0),
 	};
 	CopyMem(phys_ptr(info->image.hpa + (s->p_vaddr - CORE_VIRT_BASE)),
