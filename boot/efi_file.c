@@ -285,7 +285,8 @@ BOOLEAN file_load(const char *path, const CHAR16 *who, UINT64 *hpa, UINT64 *size
 	*hpa = 0;
 	*size_bytes = status == EFI_NOT_FOUND ? FILE_MISSING : f.size_bytes;
 	if (status == EFI_NOT_FOUND)
-		ok = !who || console_error(E_NOFILE, L"%s: no file %s%s", who, f.path, file_source());
+		ok = !who ||
+		     console_error(E_NOFILE, L"%s: no file %s%s", who, f.path, file_source());
 	else if (EFI_ERROR(status))
 		ok = fail_read(&f, name, status);
 	else
