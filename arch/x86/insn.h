@@ -130,7 +130,6 @@ INSN_REG(cr0, "cr0")
 INSN_REG(cr2, "cr2")
 INSN_REG(cr3, "cr3")
 INSN_REG(cr4, "cr4")
-INSN_REG(cr8, "cr8")
 INSN_REG(dr0, "dr0")
 INSN_REG(dr1, "dr1")
 INSN_REG(dr2, "dr2")
@@ -209,16 +208,6 @@ static inline void irq_restore(u64 flags)
 		sti();
 }
 
-static inline void invlpg(const void *va)
-{
-	__asm__ volatile("invlpg (%0)" : : "r"(va) : "memory");
-}
-
-static inline void clflush(const void *va)
-{
-	__asm__ volatile("clflush (%0)" : : "r"(va) : "memory");
-}
-
 /* Descriptor tables, as LGDT and LIDT want them. */
 struct table_register {
 	u16 limit;
@@ -226,25 +215,21 @@ struct table_register {
 } __packed;
 _Static_assert(sizeof(struct table_register) == 10, "table register layout");
 
-static inline void lgdt(const struct table_register *t)
-{
-	__asm__ volatile("lgdt %0" : : "m"(*t) : "memory");
-}
+/* Instructions with one operand: `v`, or what it points to. */
+#define INSN_ON(name, type, insn, how, operand)                                                    \
+	static inline void name(type v)                                                            \
+	{                                                                                          \
+		__asm__ volatile(insn : : how(operand) : "memory");                                \
+	}
 
-static inline void lidt(const struct table_register *t)
-{
-	__asm__ volatile("lidt %0" : : "m"(*t) : "memory");
-}
-
-static inline void ltr(u16 sel)
-{
-	__asm__ volatile("ltr %0" : : "r"(sel) : "memory");
-}
-
-static inline void lldt(u16 sel)
-{
-	__asm__ volatile("lldt %0" : : "r"(sel) : "memory");
-}
+INSN_ON(invlpg, const void *, "invlpg (%0)", "r", v)
+INSN_ON(clflush, const void *, "clflush (%0)", "r", v)
+INSN_ON(lgdt, const struct table_register *, "lgdt %0", "m", *v)
+INSN_ON(lidt, const struct table_register *, "lidt %0", "m", *v)
+INSN_ON(ltr, u16, "ltr %0", "r", v)
+INSN_ON(lldt, u16, "lldt %0", "r", v)
+INSN_ON(insn_fxsave, void *, "fxsave64 (%0)", "r", v)
+#undef INSN_ON
 
 /* Load CS with `code` by a far return, the data segments with `data`, FS and GS with null. */
 static inline void segments_load(u16 code, u16 data)
@@ -315,11 +300,6 @@ static inline enum err insn_xrstor_safe(const void *area, u64 mask)
 	return fault ? ERR_FAULT : ERR_NONE;
 }
 
-static inline void insn_fxsave(void *area)
-{
-	__asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
-}
-
 static inline enum err insn_fxrstor_safe(const void *area)
 {
 	u32 fault;
@@ -331,18 +311,7 @@ static inline enum err insn_fxrstor_safe(const void *area)
 	return fault ? ERR_FAULT : ERR_NONE;
 }
 
-/* One probe byte at an address that may fault; for tests of rights. */
-static inline enum err load8_safe(const void *p, u8 *value)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("movb (%[p]), %[value]")
-			 : [fault] "=&r"(fault), [value] "=&q"(*value)
-			 : [p] "r"(p)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
+/* Memory that may not be mapped. */
 static inline enum err load64_safe(const void *p, u64 *value)
 {
 	u32 fault;
@@ -350,17 +319,6 @@ static inline enum err load64_safe(const void *p, u64 *value)
 	__asm__ volatile(SAFE("movq (%[p]), %[value]")
 			 : [fault] "=&r"(fault), [value] "=&r"(*value)
 			 : [p] "r"(p)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
-static inline enum err store8_safe(void *p, u8 value)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("movb %[value], (%[p])")
-			 : [fault] "=&r"(fault)
-			 : [p] "r"(p), [value] "q"(value)
 			 : "memory", "cc");
 	return fault ? ERR_FAULT : ERR_NONE;
 }
