@@ -10,7 +10,7 @@
 #define BUSES 256u
 #define DEVICES 32u
 #define FUNCTIONS 8u
-#define MULTIFUNCTION 0x80u
+#define MULTIFUNCTION 0x80u /* in PCI_HEADER_TYPE */
 
 static struct lock lock; /* of the two ports */
 
@@ -34,11 +34,6 @@ u32 pci_read32(struct pci_addr addr, u8 reg)
 u16 pci_read16(struct pci_addr addr, u8 reg)
 {
 	return (u16)(pci_read32(addr, reg) >> (8 * (reg & 2)));
-}
-
-u8 pci_read8(struct pci_addr addr, u8 reg)
-{
-	return (u8)(pci_read32(addr, reg) >> (8 * (reg & 3)));
 }
 
 /* A write of its own width: writing a neighbour back could clear status bits. */
@@ -68,7 +63,7 @@ bool pci_find_class(u32 class_code, u32 mask, u32 n, struct pci_addr *out)
 			return true;
 		}
 		/* Only what has a function 0 that says so has others. */
-		if (!a.function && !(is_found && pci_read8(a, PCI_HEADER_TYPE) & MULTIFUNCTION))
+		if (!a.function && !(is_found && pci_read16(a, PCI_HEADER_TYPE) & MULTIFUNCTION))
 			bdf += FUNCTIONS - 1;
 	}
 	return false;

@@ -23,12 +23,10 @@ struct pci_addr {
 
 #define PCI_COMMAND_IO 0x1u
 #define PCI_COMMAND_MEMORY 0x2u
-#define PCI_COMMAND_MASTER 0x4u
 
 /* Naturally aligned registers; width by name. */
 u32 pci_read32(struct pci_addr addr, u8 reg);
 u16 pci_read16(struct pci_addr addr, u8 reg);
-u8 pci_read8(struct pci_addr addr, u8 reg);
 void pci_write16(struct pci_addr addr, u8 reg, u16 value);
 
 /*
