@@ -73,28 +73,6 @@ ATOMIC_OPS(u64)
 	})
 #define atomic_xchg_ptr(p, value) __atomic_exchange_n((p), (value), __ATOMIC_SEQ_CST)
 
-/* Set, clear or read bit `n` of an array of 32-bit words; true if it was set before. */
-static inline bool atomic_bit_set(u32 *words, unsigned n)
-{
-	return (atomic_or_u32(&words[n / 32], 1u << (n % 32)) >> (n % 32)) & 1;
-}
-
-static inline bool atomic_bit_clear(u32 *words, unsigned n)
-{
-	return (atomic_and_u32(&words[n / 32], ~(1u << (n % 32))) >> (n % 32)) & 1;
-}
-
-static inline bool atomic_bit_is_set(const u32 *words, unsigned n)
-{
-	return (atomic_load_u32(&words[n / 32]) >> (n % 32)) & 1;
-}
-
-/* A full barrier: earlier stores are visible before later loads are done. */
-static inline void atomic_fence(void)
-{
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-}
-
 /* Keep the compiler from moving memory accesses across this point; no instruction. */
 static inline void compiler_barrier(void)
 {

@@ -17,7 +17,6 @@
 #include "arch/x86/pt.h"
 
 #define ISO_WINDOW (ISO_SELF + MiB(2))
-#define ISO_WINDOW_PAGES 4u
 
 /* Parts of the list; the last two change with the loaded vCPU. */
 enum iso_part { ISO_CPU, ISO_VM, ISO_VCPU, ISO_PARTS };

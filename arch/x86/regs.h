@@ -65,19 +65,10 @@
 #define FLUSH_CMD_L1D 1
 #define BP_CFG_SPEC_REDUCE REG_BIT(4)
 
-#define RFLAGS_CF REG_BIT(0)
 #define RFLAGS_FIXED REG_BIT(1) /* always 1 */
-#define RFLAGS_PF REG_BIT(2)
-#define RFLAGS_AF REG_BIT(4)
-#define RFLAGS_ZF REG_BIT(6)
-#define RFLAGS_SF REG_BIT(7)
 #define RFLAGS_TF REG_BIT(8)
 #define RFLAGS_IF REG_BIT(9)
-#define RFLAGS_DF REG_BIT(10)
-#define RFLAGS_OF REG_BIT(11)
-#define RFLAGS_RF REG_BIT(16)
 #define RFLAGS_AC REG_BIT(18)
-#define RFLAGS_ID REG_BIT(21)
 
 #define XCR0_X87 REG_BIT(0)
 #define XCR0_SSE REG_BIT(1)
@@ -90,10 +81,8 @@
 
 /* Debug registers: bits that always read 1, and causes in DR6. */
 #define DR6_FIXED 0xffff0ff0
-#define DR6_B0 REG_BIT(0)
 #define DR6_BD REG_BIT(13)
 #define DR6_BS REG_BIT(14)
-#define DR6_BT REG_BIT(15)
 #define DR7_FIXED 0x400
 #define DR7_GD REG_BIT(13)
 

@@ -28,7 +28,10 @@ void irq_handler_set(u8 vector, void (*fn)(void));
  */
 void irq_dispatch(u8 vector);
 
-/* Handle an NMI of this CPU; `frame` is where it was, NULL after an exit of a guest for NMI. */
+/*
+ * Handle an NMI of this CPU; `frame` is where it was, NULL after an exit of a guest for NMI. On the
+ * NMI stack, the interrupted code may be anywhere: takes no lock and does not fault.
+ */
 void nmi_handle(const struct trap_frame *frame);
 
 /* Continue at the fix-up of the faulting instruction, if the exception table has one. */

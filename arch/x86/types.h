@@ -15,8 +15,6 @@ typedef struct {
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE 4096ul
-#define PAGE_SIZE_2M (2ul << 20)
-#define PAGE_SIZE_1G (1ul << 30)
 
 /* What CPUID returns. */
 struct cpuid_regs {
