@@ -103,7 +103,7 @@ bool fbcon_init(const struct fbcon_screen *screen)
 	stride = screen->stride_pixels;
 	if (!columns || !rows || stride < screen->width_pixels || size_bytes > screen->size_bytes)
 		return false;
-	pixels = mmio_map_as(screen->base, size_bytes, PT_WC);
+	pixels = mmio_map(screen->base, size_bytes, PT_WC);
 	if (!pixels)
 		return false;
 	for (u64 i = 0; i < size_bytes / sizeof(u32); i++)

@@ -80,7 +80,7 @@ enum err serial_probe_port(struct serial *line, u16 port)
 enum err serial_probe_mmio(struct serial *line, hpa_t regs, u32 stride_bytes)
 {
 	*line = (struct serial){ .hpa = regs, .stride_bytes = stride_bytes };
-	line->mmio = mmio_map(regs, REGISTERS * stride_bytes);
+	line->mmio = mmio_map(regs, REGISTERS * stride_bytes, PT_UC);
 	return line->mmio ? line_start(line) : ERR_NOMEM;
 }
 

@@ -151,7 +151,7 @@ enum err apic_init(void)
 		return ERR_DISABLED;
 	}
 	if (!cpu_has_x2apic() && !(base & APIC_BASE_EXTD)) {
-		regs = mmio_map((hpa_t){ base & MASK(51, 12) }, PAGE_SIZE);
+		regs = mmio_map((hpa_t){ base & MASK(51, 12) }, PAGE_SIZE, PT_UC);
 		if (!regs)
 			return ERR_NOMEM;
 	}

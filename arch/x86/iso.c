@@ -1,22 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/iso.h"
 
-#include "arch/x86/page.h"
-
-#define TABLE_MASK MASK(51, 12)
 #define PRESENT BIT(0)
-#define LARGE BIT(7)
 #define GLOBAL BIT(8)
-
-static u64 *table_behind(u64 entry)
-{
-	return pa_to_va((hpa_t){ entry & TABLE_MASK });
-}
-
-static unsigned index_at(u64 va, unsigned level)
-{
-	return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) % PT_ENTRIES;
-}
 
 /* The window's table is the one table that isolated code may write. */
 static enum err window_make(struct iso *iso)
@@ -30,7 +16,7 @@ static enum err window_make(struct iso *iso)
 	if (err)
 		return err;
 	for (unsigned level = PT_LEVELS; level > 1; level--)
-		entries = table_behind(entries[index_at(ISO_WINDOW, level)]);
+		entries = pt_table(entries[pt_index(ISO_WINDOW, level)]);
 	entries[0] = 0;
 	iso->window = entries;
 	table.va = (u64)entries;
@@ -102,8 +88,8 @@ static void table_walk(const struct iso *iso, const u64 *table, unsigned level, 
 
 		if (!(table[i] & PRESENT))
 			continue;
-		if (level > 1 && !(table[i] & LARGE)) {
-			table_walk(iso, table_behind(table[i]), level - 1, va, report);
+		if (level > 1 && !(table[i] & PT_LARGE)) {
+			table_walk(iso, pt_table(table[i]), level - 1, va, report);
 			continue;
 		}
 		leaf = pt_lookup(&iso->pt, va);
@@ -132,7 +118,7 @@ struct iso_report iso_check(const struct iso *iso)
 		u64 va = (u64)((s64)((u64)i << 55) >> 16);
 
 		if (iso->pt.root[i] & PRESENT)
-			table_walk(iso, table_behind(iso->pt.root[i]), PT_LEVELS - 1, va, &report);
+			table_walk(iso, pt_table(iso->pt.root[i]), PT_LEVELS - 1, va, &report);
 	}
 	for (u32 part = 0; part < ISO_PARTS; part++)
 		for (u32 i = 0; i < iso->count[part]; i++)

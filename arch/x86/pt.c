@@ -2,12 +2,9 @@
 #include "arch/x86/pt.h"
 
 #include "arch/x86/atomic.h"
-#include "arch/x86/page.h"
 
 #define VA_BITS 48
 #define VA_MASK MASK(VA_BITS - 1, 0)
-#define PA_MASK MASK(51, 12)
-#define LARGE BIT(7) /* leaf above level 1, in all formats */
 
 /* Bits of host and NPT entries */
 #define H_P BIT(0)
@@ -30,29 +27,7 @@
 #define E_IPAT BIT(6)
 #define E_SUPPRESS_VE BIT(63)
 
-/* Rights are decided at the leaf, so tables grant all of them. */
-static const struct pt_format formats[] = {
-	[PT_HOST] = { .kind = PT_HOST,
-		      .empty = 0,
-		      .present = H_P,
-		      .table = H_P | H_W | H_U | H_A,
-		      .leaf = H_P | H_A,
-		      .vary = H_A | H_D },
-	[PT_EPT] = { .kind = PT_EPT,
-		     .empty = E_SUPPRESS_VE,
-		     .present = E_R | E_W | E_X,
-		     .table = E_R | E_W | E_X,
-		     .leaf = E_SUPPRESS_VE,
-		     .vary = BIT(8) | BIT(9) },
-	[PT_NPT] = { .kind = PT_NPT,
-		     .empty = 0,
-		     .present = H_P,
-		     .table = H_P | H_W | H_U | H_A,
-		     .leaf = H_P | H_U | H_A,
-		     .vary = H_A | H_D },
-};
-
-static void plain_store(u64 *entry, u64 value)
+void pt_store(u64 *entry, u64 value)
 {
 	atomic_store_u64(entry, value);
 }
@@ -60,7 +35,7 @@ static void plain_store(u64 *entry, u64 value)
 const struct pt_mem pt_mem_default = {
 	.alloc = page_alloc,
 	.free = page_free,
-	.store = plain_store,
+	.store = pt_store,
 };
 
 static u64 ept_bits(u64 attr)
@@ -90,13 +65,6 @@ static u64 host_bits(u64 attr)
 	return bits;
 }
 
-static u64 leaf_make(const struct pt_format *f, u64 pa, u64 attr, unsigned level)
-{
-	u64 bits = f->kind == PT_EPT ? ept_bits(attr) : host_bits(attr);
-
-	return pa | f->leaf | bits | (level > 1 ? LARGE : 0);
-}
-
 static u64 ept_attr(u64 entry)
 {
 	u64 type = bits_get(entry, 5, 3);
@@ -124,9 +92,32 @@ static u64 host_attr(u64 entry)
 	return (entry & H_PWT) ? attr | PT_WC : attr;
 }
 
-static u64 leaf_attr(const struct pt_format *f, u64 entry)
+/* Rights are decided at the leaf, so tables grant all of them. */
+static const struct pt_format formats[] = {
+	[PT_HOST] = { .bits = host_bits,
+		      .attr = host_attr,
+		      .present = H_P,
+		      .table = H_P | H_W | H_U | H_A,
+		      .leaf = H_P | H_A,
+		      .vary = H_A | H_D },
+	[PT_EPT] = { .bits = ept_bits,
+		     .attr = ept_attr,
+		     .empty = E_SUPPRESS_VE,
+		     .present = E_R | E_W | E_X,
+		     .table = E_R | E_W | E_X,
+		     .leaf = E_SUPPRESS_VE,
+		     .vary = BIT(8) | BIT(9) },
+	[PT_NPT] = { .bits = host_bits,
+		     .attr = host_attr,
+		     .present = H_P,
+		     .table = H_P | H_W | H_U | H_A,
+		     .leaf = H_P | H_U | H_A,
+		     .vary = H_A | H_D },
+};
+
+static u64 leaf_make(const struct pt_format *f, u64 pa, u64 attr, unsigned level)
 {
-	return f->kind == PT_EPT ? ept_attr(entry) : host_attr(entry);
+	return pa | f->leaf | f->bits(attr) | (level > 1 ? PT_LARGE : 0);
 }
 
 static bool is_present(const struct pt *pt, u64 entry)
@@ -134,24 +125,9 @@ static bool is_present(const struct pt *pt, u64 entry)
 	return entry & pt->format->present;
 }
 
-static bool is_table(const struct pt *pt, u64 entry, unsigned level)
-{
-	return level > 1 && is_present(pt, entry) && !(entry & LARGE);
-}
-
 static u64 leaf_pa(u64 entry, unsigned level)
 {
-	return entry & PA_MASK & ~(pt_level_bytes(level) - 1);
-}
-
-static u64 *table_of(u64 entry)
-{
-	return pa_to_va((hpa_t){ entry & PA_MASK });
-}
-
-static unsigned index_at(u64 va, unsigned level)
-{
-	return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) % PT_ENTRIES;
+	return entry & PT_ADDRESS & ~(pt_level_bytes(level) - 1);
 }
 
 /* A table that nobody sees yet, so the order of these stores does not matter. */
@@ -187,7 +163,7 @@ static enum err entry_extend(struct pt *pt, u64 *entry)
 static enum err entry_split(struct pt *pt, u64 *entry, unsigned level)
 {
 	u64 old = atomic_load_u64(entry);
-	u64 first = leaf_make(pt->format, leaf_pa(old, level), leaf_attr(pt->format, old),
+	u64 first = leaf_make(pt->format, leaf_pa(old, level), pt->format->attr(old),
 			      level - 1);
 	u64 *table = table_make(pt, first, pt_level_bytes(level - 1));
 
@@ -210,12 +186,12 @@ static void entry_set(struct pt *pt, u64 *entry, u64 value, bool *stale)
 static u64 *walk(const struct pt *pt, u64 va, unsigned *level)
 {
 	u64 present = pt->format->present;
-	u64 *entry = &pt->root[index_at(va, PT_LEVELS)];
+	u64 *entry = &pt->root[pt_index(va, PT_LEVELS)];
 	u64 value = atomic_load_u64(entry);
 	unsigned at = PT_LEVELS;
 
-	while ((value & present) && !(value & LARGE) && at > 1) {
-		entry = &table_of(value)[index_at(va, --at)];
+	while ((value & present) && !(value & PT_LARGE) && at > 1) {
+		entry = &pt_table(value)[pt_index(va, --at)];
 		value = atomic_load_u64(entry);
 	}
 	*level = at;
@@ -240,22 +216,6 @@ enum err pt_init(struct pt *pt, enum pt_kind kind, const struct pt_mem *mem, uns
 	*pt = (struct pt){ .format = &formats[kind], .mem = mem, .max_leaf = max_leaf };
 	pt->root = table_make(pt, pt->format->empty, 0);
 	return pt->root ? ERR_NONE : ERR_NOMEM;
-}
-
-static void tree_free(struct pt *pt, u64 *table, unsigned level)
-{
-	for (unsigned i = 0; i < PT_ENTRIES; i++)
-		if (is_table(pt, table[i], level))
-			tree_free(pt, table_of(table[i]), level - 1);
-	pt->mem->free(table);
-	pt->nr_tables--;
-}
-
-void pt_free(struct pt *pt)
-{
-	if (pt->root)
-		tree_free(pt, pt->root, PT_LEVELS);
-	pt->root = NULL;
 }
 
 hpa_t pt_root(const struct pt *pt)
@@ -359,61 +319,37 @@ enum err pt_fill(struct pt *pt, u64 va, u64 first, u64 size_bytes, hpa_t pa, u64
 				return ERR_NOMEM;
 		} else if (atomic_cas_u64(entry, pt->format->empty,
 					  (ALIGN_DOWN(va, bytes) + shift_bytes) | bits |
-						  (level > 1 ? LARGE : 0))) {
+						  (level > 1 ? PT_LARGE : 0))) {
 			return ERR_NONE;
 		}
 	}
 }
 
-/*
- * Change every present leaf of a range: to empty, or to `attr`. Leaves that stick out of the range
- * are split until they do not.
- */
-static enum err range_change(struct pt *pt, u64 va, u64 size_bytes, bool to_empty, u64 attr,
-			     bool *stale)
+enum err pt_unmap(struct pt *pt, u64 va, u64 size_bytes, bool *stale)
 {
 	u64 done = 0;
 
+	if (!IS_ALIGNED(va | size_bytes, PAGE_SIZE))
+		return ERR_INVAL;
+	if (!is_range_ok(va, size_bytes))
+		return ERR_RANGE;
 	while (done < size_bytes) {
 		unsigned level;
 		u64 *entry = walk(pt, va + done, &level);
-		u64 old = atomic_load_u64(entry);
 		u64 span = pt_level_bytes(level);
 		u64 inside = (va + done) & (span - 1);
 
-		if (!is_present(pt, old)) {
+		if (!is_present(pt, atomic_load_u64(entry))) {
 			done += span - inside;
 		} else if (inside || span > size_bytes - done) {
 			if (entry_split(pt, entry, level))
 				return ERR_NOMEM;
 		} else {
-			entry_set(pt, entry,
-				  to_empty
-					  ? pt->format->empty
-					  : leaf_make(pt->format, leaf_pa(old, level), attr, level),
-				  stale);
+			entry_set(pt, entry, pt->format->empty, stale);
 			done += span;
 		}
 	}
 	return ERR_NONE;
-}
-
-enum err pt_unmap(struct pt *pt, u64 va, u64 size_bytes, bool *stale)
-{
-	if (!IS_ALIGNED(va | size_bytes, PAGE_SIZE))
-		return ERR_INVAL;
-	if (!is_range_ok(va, size_bytes))
-		return ERR_RANGE;
-	return range_change(pt, va, size_bytes, true, 0, stale);
-}
-
-enum err pt_protect(struct pt *pt, u64 va, u64 size_bytes, u64 attr, bool *stale)
-{
-	if (!is_attr_ok(attr) || !IS_ALIGNED(va | size_bytes, PAGE_SIZE))
-		return ERR_INVAL;
-	if (!is_range_ok(va, size_bytes))
-		return ERR_RANGE;
-	return range_change(pt, va, size_bytes, false, attr, stale);
 }
 
 struct pt_leaf pt_lookup(const struct pt *pt, u64 va)
@@ -423,12 +359,12 @@ struct pt_leaf pt_lookup(const struct pt *pt, u64 va)
 	/* Split between walk and load: walk again. */
 	do {
 		leaf.entry = atomic_load_u64(walk(pt, va, &leaf.level));
-	} while (is_table(pt, leaf.entry, leaf.level));
+	} while (leaf.level > 1 && is_present(pt, leaf.entry) && !(leaf.entry & PT_LARGE));
 	leaf.is_present = is_present(pt, leaf.entry);
 	if (leaf.is_present) {
 		leaf.pa.v =
 			leaf_pa(leaf.entry, leaf.level) | (va & (pt_level_bytes(leaf.level) - 1));
-		leaf.attr = leaf_attr(pt->format, leaf.entry);
+		leaf.attr = pt->format->attr(leaf.entry);
 	}
 	return leaf;
 }

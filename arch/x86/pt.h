@@ -7,7 +7,7 @@
  * - A table is filled completely before the entry that points to it is stored.
  * - Not present is the format's `empty` value, which in EPT has suppress-#VE set; so has every
  *   present EPT leaf. NPT and host entries never get bit 63 from that rule: it is NX there.
- * - A linked table stays linked until pt_free(), so no walker ever reads a freed page.
+ * - A linked table stays linked, so no walker ever reads a freed page.
  *
  * Pure: it touches nothing but the tables, through struct pt_mem, so the same code runs in tests.
  * Not locked: the owner of a struct pt serializes changes, but for those of pt_fill(); lookups may
@@ -18,8 +18,7 @@
 #ifndef ARCH_X86_PT_H
 #define ARCH_X86_PT_H
 
-#include "arch/x86/types.h"
-#include "core/lib/err.h"
+#include "arch/x86/page.h"
 
 /* Rights and memory type of a mapping. PT_R is needed with any other right. */
 #define PT_R BIT(0)
@@ -36,12 +35,15 @@
 /* Levels as the manuals count them: 1 holds 4 KiB leaves, 2 may hold 2 MiB, 3 may hold 1 GiB. */
 #define PT_LEVELS 4
 #define PT_ENTRIES 512
+#define PT_ADDRESS MASK(51, 12)
+#define PT_LARGE BIT(7) /* leaf above level 1, in all formats */
 
 enum pt_kind { PT_HOST, PT_EPT, PT_NPT };
 
 /* What differs between the formats; one constant of each kind exists. */
 struct pt_format {
-	enum pt_kind kind;
+	u64 (*bits)(u64 attr); /* PT_* to the bits of a leaf, and back */
+	u64 (*attr)(u64 entry);
 	u64 empty; /* a not-present entry */
 	u64 present; /* present if any of these is set */
 	u64 table; /* bits of an entry that points to a table */
@@ -57,6 +59,7 @@ struct pt_mem {
 };
 
 /* The page allocator and plain stores. */
+void pt_store(u64 *entry, u64 value);
 extern const struct pt_mem pt_mem_default;
 
 struct pt {
@@ -82,12 +85,21 @@ static inline u64 pt_level_bytes(unsigned level)
 	return PAGE_SIZE << (9 * (level - 1));
 }
 
+/* The number of the entry for `va` in its table of `level`. */
+static inline unsigned pt_index(u64 va, unsigned level)
+{
+	return (unsigned)(va >> (PAGE_SHIFT + 9 * (level - 1))) % PT_ENTRIES;
+}
+
+/* The table that `entry` points to. */
+static inline u64 *pt_table(u64 entry)
+{
+	return pa_to_va((hpa_t){ entry & PT_ADDRESS });
+}
+
 /* An empty tree. `max_leaf`: 1, 2 (2 MiB pages), 3 (and 1 GiB). ERR_NOMEM, ERR_INVAL. */
 enum err pt_init(struct pt *pt, enum pt_kind kind, const struct pt_mem *mem,
 		 unsigned max_leaf) __must_check;
-
-/* Free all tables; nothing may use them any more. `pt` needs pt_init() again. */
-void pt_free(struct pt *pt);
 
 /* Physical address of the root, for CR3, EPTP or N_CR3. */
 hpa_t pt_root(const struct pt *pt);
@@ -108,7 +120,7 @@ u64 pt_leaf_bits(const struct pt *pt, u64 attr);
  * Map the page at `va`, unless something is mapped there, by the largest leaf that fits into what
  * is empty and into the area [first, first + size_bytes), which lies at `pa` onwards; all of them
  * page aligned, but `va`. `bits`: by pt_leaf_bits(). Needs no lock: it may run beside itself,
- * pt_unmap() and pt_protect(), but not beside pt_map(). ERR_NOMEM.
+ * pt_unmap(), but not beside pt_map(). ERR_NOMEM.
  */
 enum err pt_fill(struct pt *pt, u64 va, u64 first, u64 size_bytes, hpa_t pa,
 		 u64 bits) __must_check;
@@ -118,9 +130,6 @@ enum err pt_fill(struct pt *pt, u64 va, u64 first, u64 size_bytes, hpa_t pa,
  * ERR_NOMEM; the rest of the range may be empty by then.
  */
 enum err pt_unmap(struct pt *pt, u64 va, u64 size_bytes, bool *stale) __must_check;
-
-/* Change rights and memory type of what is present in the range. Errors as pt_unmap(). */
-enum err pt_protect(struct pt *pt, u64 va, u64 size_bytes, u64 attr, bool *stale) __must_check;
 
 /* Find what `va` is mapped to. Never fails. */
 struct pt_leaf pt_lookup(const struct pt *pt, u64 va);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "arch/x86/pt_host.h"
 
-#include "arch/x86/atomic.h"
 #include "arch/x86/cpu.h"
 #include "arch/x86/lock.h"
 #include "arch/x86/percpu.h"
@@ -27,15 +26,10 @@ static void *table_alloc(void)
 	return host.root ? page_alloc() : page_alloc_below(TABLES_LIMIT);
 }
 
-static void entry_store(u64 *entry, u64 value)
-{
-	atomic_store_u64(entry, value);
-}
-
 static const struct pt_mem host_mem = {
 	.alloc = table_alloc,
 	.free = page_free,
-	.store = entry_store,
+	.store = pt_store,
 };
 
 /* Before the tables are in use nothing is stale, and later only empty entries are filled. */
@@ -56,40 +50,27 @@ static enum err image_map(void)
 	bool stale = false;
 	enum err err = section_map(text_start, text_end, PT_R | PT_X);
 
-	if (!err)
-		err = section_map(rodata_start, rodata_end, PT_R);
-	if (!err)
-		err = section_map(data_start, data_end, PT_R | PT_W);
-	if (!err)
-		err = pt_unmap(&host, (u64)boot_stack_guard, PAGE_SIZE, &stale);
-	return err;
+	err = err ? err : section_map(rodata_start, rodata_end, PT_R);
+	err = err ? err : section_map(data_start, data_end, PT_R | PT_W);
+	return err ? err : pt_unmap(&host, (u64)boot_stack_guard, PAGE_SIZE, &stale);
 }
 
 static enum err ram_map(const struct mem_range *ranges, u32 nr_ranges)
 {
-	u32 i;
+	enum err err = ERR_NONE;
 
-	for (i = 0; i < nr_ranges; i++) {
-		const struct mem_range *r = &ranges[i];
-		enum err err;
-
-		if (r->kind == MEM_OTHER)
-			continue;
-		err = map((u64)pa_to_va(r->base), r->base, r->size_bytes, PT_R | PT_W);
-		if (err)
-			return err;
-	}
-	return ERR_NONE;
+	for (const struct mem_range *r = ranges; !err && r < ranges + nr_ranges; r++)
+		if (r->kind != MEM_OTHER)
+			err = map((u64)pa_to_va(r->base), r->base, r->size_bytes, PT_R | PT_W);
+	return err;
 }
 
 enum err pt_host_init(const struct mem_range *ranges, u32 nr_ranges)
 {
 	enum err err = pt_init(&host, PT_HOST, &host_mem, cpu_has_page1g() ? 3 : 2);
 
-	if (!err)
-		err = image_map();
-	if (!err)
-		err = ram_map(ranges, nr_ranges);
+	err = err ? err : image_map();
+	err = err ? err : ram_map(ranges, nr_ranges);
 	if (err)
 		return err;
 	iso_full_root = pt_host_root().v;
@@ -107,15 +88,9 @@ enum err pt_host_init(const struct mem_range *ranges, u32 nr_ranges)
  */
 static u64 cr4_wanted(void)
 {
-	u64 cr4 = CR4_PAE | CR4_DE;
-
-	cr4 |= cpu_has_mce() ? CR4_MCE : 0;
-	cr4 |= cpu_has_pge() ? CR4_PGE : 0;
-	cr4 |= cpu_has_smep() ? CR4_SMEP : 0;
-	cr4 |= cpu_has_smap() ? CR4_SMAP : 0;
-	cr4 |= cpu_has_umip() ? CR4_UMIP : 0;
-	cr4 |= cpu_has_pcid() ? CR4_PCIDE : 0;
-	return cr4;
+	return CR4_PAE | CR4_DE | (cpu_has_mce() ? CR4_MCE : 0) | (cpu_has_pge() ? CR4_PGE : 0) |
+	       (cpu_has_smep() ? CR4_SMEP : 0) | (cpu_has_smap() ? CR4_SMAP : 0) |
+	       (cpu_has_umip() ? CR4_UMIP : 0) | (cpu_has_pcid() ? CR4_PCIDE : 0);
 }
 
 void pt_host_activate(void)
@@ -140,9 +115,7 @@ hpa_t pt_host_root(void)
 /* Is any byte of the range in the direct map? */
 static bool is_ram(u64 pa, u64 size_bytes)
 {
-	u64 at;
-
-	for (at = pa; at < pa + size_bytes; at += PAGE_SIZE)
+	for (u64 at = pa; at < pa + size_bytes; at += PAGE_SIZE)
 		if (pt_lookup(&host, (u64)pa_to_va((hpa_t){ at })).is_present)
 			return true;
 	return false;
@@ -163,7 +136,7 @@ static void *area_map(hpa_t pa, u64 size_bytes, u64 attr)
 	return (void *)(va + (pa.v - base));
 }
 
-void *mmio_map_as(hpa_t pa, u64 size_bytes, u64 memtype)
+void *mmio_map(hpa_t pa, u64 size_bytes, u64 memtype)
 {
 	u64 flags = lock_acquire_irqsave(&host_lock);
 	void *va = NULL;
@@ -172,11 +145,6 @@ void *mmio_map_as(hpa_t pa, u64 size_bytes, u64 memtype)
 		va = area_map(pa, size_bytes, PT_R | PT_W | memtype);
 	lock_release_irqrestore(&host_lock, flags);
 	return va;
-}
-
-void *mmio_map(hpa_t pa, u64 size_bytes)
-{
-	return mmio_map_as(pa, size_bytes, PT_UC);
 }
 
 const void *mem_map_ro(hpa_t pa, u64 size_bytes)

@@ -10,7 +10,6 @@
 #ifndef ARCH_X86_PT_HOST_H
 #define ARCH_X86_PT_HOST_H
 
-#include "arch/x86/page.h"
 #include "arch/x86/pt.h"
 
 /* Where device registers and stacks appear; one PML4 entry each. */
@@ -33,13 +32,11 @@ void pt_host_activate(void);
 hpa_t pt_host_root(void);
 
 /*
- * Map device registers [pa, pa + size_bytes) uncached, writable. Any alignment. NULL: no memory
- * or address space left, or the range is RAM. Mappings stay for ever: call it at set-up.
+ * Map device registers [pa, pa + size_bytes), writable: PT_UC, or PT_WC, which gathers stores on
+ * their way to a framebuffer. Any alignment. NULL: no memory or address space left, or the range is
+ * RAM. Mappings stay for ever: call it at set-up.
  */
-void *mmio_map(hpa_t pa, u64 size_bytes) __must_check;
-
-/* The same of another memory type: PT_WC gathers stores on their way to a framebuffer. */
-void *mmio_map_as(hpa_t pa, u64 size_bytes, u64 memtype) __must_check;
+void *mmio_map(hpa_t pa, u64 size_bytes, u64 memtype) __must_check;
 
 /*
  * Map firmware's memory read-only (ACPI tables, which may lie outside the memory map): the direct

@@ -27,6 +27,7 @@ static bool taken[POOL_PAGES];
 static unsigned budget; /* allocations that still succeed */
 static unsigned stores;
 static const struct pt *watched;
+static enum pt_kind kind_made;
 static u64 watched_va;
 static u64 watched_pa; /* what watched_va must translate to at every moment; 0: anything goes */
 
@@ -139,9 +140,9 @@ static void check_tree(const struct pt *pt, const u64 *table, unsigned level)
 		u64 entry = table[i];
 		bool leaf = level == 1 || (entry & BIT(7));
 
-		if (pt->format->kind == PT_EPT)
+		if (kind_made == PT_EPT)
 			check_ept_entry(entry, level);
-		else if (pt->format->kind == PT_NPT)
+		else if (kind_made == PT_NPT)
 			check_npt_entry(entry, level);
 		else
 			check_host_entry(entry, level);
@@ -176,15 +177,27 @@ static void make(struct pt *pt, enum pt_kind kind, unsigned max_leaf)
 	budget = POOL_PAGES;
 	watched_pa = 0;
 	assert_int_equal(pt_init(pt, kind, &mem, max_leaf), ERR_NONE);
+	kind_made = kind;
 	watched = pt;
+}
+
+/* Give back `table` of `level` and what it points to; returns how many tables that were. */
+static u64 tables_free(const struct pt *pt, u64 *table, unsigned level)
+{
+	u64 n = 1;
+
+	for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++)
+		if ((table[i] & pt->format->present) && !(table[i] & PT_LARGE))
+			n += tables_free(pt, pt_table(table[i]), level - 1);
+	fake_free(table);
+	return n;
 }
 
 static void drop(struct pt *pt)
 {
 	watched = NULL;
-	pt_free(pt);
+	assert_int_equal(tables_free(pt, pt->root, PT_LEVELS), pt->nr_tables);
 	assert_int_equal(pages_taken(), 0);
-	assert_int_equal(pt->nr_tables, 0);
 }
 
 static void map_ok(struct pt *pt, u64 va, u64 pa, u64 size, u64 attr, bool expect_stale)
@@ -348,29 +361,6 @@ static void test_unmap_of_nothing_is_not_stale(void **state)
 	drop(&pt);
 }
 
-static void test_protect(void **state)
-{
-	bool stale = false;
-	struct pt pt;
-
-	(void)state;
-	make(&pt, PT_EPT, 3);
-	map_ok(&pt, MiB(4), MiB(8), MiB(4), PT_R | PT_W | PT_X, false);
-	/* Unchanged rights leave nothing stale. */
-	assert_int_equal(pt_protect(&pt, MiB(4), MiB(2), PT_R | PT_W | PT_X, &stale), ERR_NONE);
-	assert_false(stale);
-	assert_int_equal(pt_protect(&pt, MiB(4) + KiB(4), MiB(2), PT_R, &stale), ERR_NONE);
-	assert_true(stale);
-	expect_leaf(&pt, MiB(4), MiB(8), PT_R | PT_W | PT_X, 1);
-	expect_leaf(&pt, MiB(4) + KiB(4), MiB(8) + KiB(4), PT_R, 1);
-	expect_leaf(&pt, MiB(6), MiB(10), PT_R, 1);
-	expect_leaf(&pt, MiB(6) + KiB(4), MiB(10) + KiB(4), PT_R | PT_W | PT_X, 1);
-	/* What is not present stays so. */
-	assert_int_equal(pt_protect(&pt, MiB(512), MiB(2), PT_R, &stale), ERR_NONE);
-	assert_false(pt_lookup(&pt, MiB(512)).is_present);
-	drop(&pt);
-}
-
 static void test_remap(void **state)
 {
 	struct pt pt;
@@ -434,8 +424,7 @@ static void test_bad_arguments(void **state)
 			 ERR_RANGE);
 	assert_int_equal(pt_unmap(&pt, VA + 1, KiB(4), &stale), ERR_INVAL);
 	assert_int_equal(pt_unmap(&pt, VA, 0, &stale), ERR_RANGE);
-	assert_int_equal(pt_protect(&pt, VA, KiB(4), PT_W, &stale), ERR_INVAL);
-	assert_int_equal(pt_protect(&pt, BIT(48) - KiB(4), KiB(8), PT_R, &stale), ERR_RANGE);
+	assert_int_equal(pt_unmap(&pt, BIT(48) - KiB(4), KiB(8), &stale), ERR_RANGE);
 	assert_int_equal(stores, before);
 	assert_false(stale);
 	map_ok(&pt, BIT(48) - KiB(4), 0, KiB(4), PT_R, false); /* the last page is fine */
@@ -611,31 +600,26 @@ static void model_step(struct pt *pt, struct model *m, u64 base)
 	u64 attr = attrs[(unsigned)rand() % ARRAY_SIZE(attrs)];
 	unsigned first = (unsigned)rand() % MODEL_PAGES;
 	unsigned count = 1 + (unsigned)rand() % (MODEL_PAGES - first);
-	unsigned what = (unsigned)rand() % 3, i;
+	unsigned what = (unsigned)rand() % 2, i;
 	u64 pa = base + (rand() % 2 ? 0 : MiB(32)) + first * PAGE_SIZE;
 	bool stale = false, changes = false;
 
 	if (rand() % 2)
 		count = MIN(count, 16u);
 	for (i = first; i < first + count; i++) {
-		u64 new_pa = what == 0	 ? pa + (i - first) * PAGE_SIZE + 1
-			     : what == 1 ? 0
-					 : m->pa[i];
+		u64 new_pa = what ? 0 : pa + (i - first) * PAGE_SIZE + 1;
 
-		if (m->pa[i] && (new_pa != m->pa[i] || (what != 1 && m->attr[i] != attr)))
+		if (m->pa[i] && (new_pa != m->pa[i] || (!what && m->attr[i] != attr)))
 			changes = true;
 		m->pa[i] = new_pa;
 		m->attr[i] = attr;
 	}
-	if (what == 0)
+	if (!what)
 		assert_int_equal(pt_map(pt, base + first * PAGE_SIZE, (hpa_t){ pa },
 					count * PAGE_SIZE, attr, &stale), ERR_NONE);
-	else if (what == 1)
+	else
 		assert_int_equal(pt_unmap(pt, base + first * PAGE_SIZE, count * PAGE_SIZE, &stale),
 				 ERR_NONE);
-	else
-		assert_int_equal(pt_protect(pt, base + first * PAGE_SIZE, count * PAGE_SIZE, attr,
-					    &stale), ERR_NONE);
 	assert_int_equal(stale, changes);
 }
 
@@ -668,7 +652,6 @@ int main(void)
 		cmocka_unit_test(test_npt_and_host_bits),
 		cmocka_unit_test(test_unmap_splits_and_keeps_neighbours),
 		cmocka_unit_test(test_unmap_of_nothing_is_not_stale),
-		cmocka_unit_test(test_protect),
 		cmocka_unit_test(test_remap),
 		cmocka_unit_test(test_hardware_bits_are_not_stale),
 		cmocka_unit_test(test_bad_arguments),
