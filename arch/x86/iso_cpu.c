@@ -44,46 +44,33 @@ static enum err same_add(struct iso *iso, u64 va, u64 end, u64 attr)
 	return err;
 }
 
-static enum err stacks_add(struct iso *iso)
-{
-	const struct percpu *cpu = this_cpu();
-	enum err err = same_add(iso, cpu->stack_top - STACK_BYTES, cpu->stack_top, PT_R | PT_W);
-
-	for (unsigned i = 0; !err && i < NR_ISTS; i++) {
-		u64 top = ALIGN_UP(cpu->tss.ist[i], PAGE_SIZE);
-
-		err = same_add(iso, top - IST_STACK_BYTES, top, PT_R | PT_W);
-	}
-	return err;
-}
-
+/* What every CPU's tables show: the isolated image, and what is this CPU's own. */
 static enum err own_add(struct iso *iso)
 {
 	struct percpu *cpu = this_cpu();
 	struct iso_area self = { ISO_SELF, pt_host_lookup(cpu).pa, PAGE_SIZE, PT_R };
 	u64 trace = ALIGN_DOWN((u64)cpu->trace_at, TRACE_BYTES);
 	u64 apic = (u64)apic_page();
+	const struct {
+		u64 start, end, attr;
+	} parts[] = {
+		{ (u64)iso_text_start, (u64)iso_text_end, PT_R | PT_X },
+		{ (u64)iso_rodata_start, (u64)iso_rodata_end, PT_R },
+		{ (u64)iso_shared_start, (u64)iso_shared_end, PT_R },
+		{ (u64)cpu, (u64)(cpu + 1), PT_R | PT_W },
+		{ cpu->stack_top - STACK_BYTES, cpu->stack_top, PT_R | PT_W },
+		{ trace, trace + TRACE_BYTES, PT_R | PT_W },
+		{ apic, apic ? apic + PAGE_SIZE : 0, PT_R | PT_W | PT_UC },
+	};
 	enum err err = iso_add(iso, ISO_CPU, &self);
 
-	if (!err)
-		err = same_add(iso, (u64)cpu, (u64)(cpu + 1), PT_R | PT_W);
-	if (!err)
-		err = stacks_add(iso);
-	if (!err)
-		err = same_add(iso, trace, trace + TRACE_BYTES, PT_R | PT_W);
-	if (!err && apic)
-		err = same_add(iso, apic, apic + PAGE_SIZE, PT_R | PT_W | PT_UC);
-	return err;
-}
+	for (u32 i = 0; !err && i < ARRAY_SIZE(parts); i++)
+		err = same_add(iso, parts[i].start, parts[i].end, parts[i].attr);
+	for (u32 i = 0; !err && i < NR_ISTS; i++) {
+		u64 top = ALIGN_UP(cpu->tss.ist[i], PAGE_SIZE);
 
-static enum err image_add(struct iso *iso)
-{
-	enum err err = same_add(iso, (u64)iso_text_start, (u64)iso_text_end, PT_R | PT_X);
-
-	if (!err)
-		err = same_add(iso, (u64)iso_rodata_start, (u64)iso_rodata_end, PT_R);
-	if (!err)
-		err = same_add(iso, (u64)iso_shared_start, (u64)iso_shared_end, PT_R);
+		err = same_add(iso, top - IST_STACK_BYTES, top, PT_R | PT_W);
+	}
 	return err;
 }
 
@@ -97,10 +84,7 @@ enum err iso_cpu_init(void)
 	if (!iso)
 		return ERR_NOMEM;
 	err = iso_init(iso, &pt_mem_default);
-	if (!err)
-		err = image_add(iso);
-	if (!err)
-		err = own_add(iso);
+	err = err ? err : own_add(iso);
 	if (err)
 		return err;
 	isos[cpu->index] = iso;
