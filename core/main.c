@@ -177,8 +177,7 @@ static void start_symbols(void)
 	if (s->nr_symbols)
 		symbols_init(pa_to_va((hpa_t){ s->symtab_hpa }), s->nr_symbols,
 			     pa_to_va((hpa_t){ s->strtab_hpa }), s->strtab_bytes);
-	panic_hooks_set(panic_begin, panic_end);
-	panic_report_set(cpu_state_log);
+	panic_hooks_set(panic_begin, panic_end, cpu_state_log);
 }
 
 /* --- the CPUs --- */

@@ -7,6 +7,7 @@
 #include "arch/x86/atomic.h"
 #include "arch/x86/ipi.h"
 #include "arch/x86/percpu.h"
+#include "arch/x86/power.h"
 #include "arch/x86/symbols.h"
 #include "arch/x86/trap.h"
 #include "arch/x86/tsc.h"
@@ -21,29 +22,17 @@ static void (*begin_hook)(void); /* [c] */
 static void (*end_hook)(void); /* [c] */
 static void (*report_hook)(u32 cpu); /* [c] */
 
-void panic_hooks_set(void (*begin)(void), void (*end)(void))
+void panic_hooks_set(void (*begin)(void), void (*end)(void), void (*report)(u32 cpu))
 {
 	begin_hook = begin;
 	end_hook = end;
-}
-
-void panic_report_set(void (*fn)(u32 cpu))
-{
-	report_hook = fn;
+	report_hook = report;
 }
 
 void panic_report(u32 cpu)
 {
 	if (report_hook)
 		report_hook(cpu);
-}
-
-static __noreturn void halt(void)
-{
-	for (;;) {
-		cli();
-		hlt();
-	}
 }
 
 /* Become the one that stops the others; if another CPU was first, wait here to be stopped. */
@@ -65,58 +54,45 @@ void panic_nmi(const struct trap_frame *frame)
 		return;
 	atomic_store_ptr(&cpu->stop_frame, frame);
 	atomic_store_u32(&cpu->is_stopped, 1);
-	halt();
+	machine_halt();
 }
 
-static bool all_stopped(void)
+/* Is CPU `i` another than this one, on line, and not parked? */
+static bool is_running(u32 i)
 {
-	u32 i;
+	struct percpu *cpu = percpu_of(i);
 
-	for (i = 0; i < cpus_known(); i++) {
-		struct percpu *cpu = percpu_of(i);
-
-		if (cpu != this_cpu() && atomic_load_u32(&cpu->is_online) &&
-		    !atomic_load_u32(&cpu->is_stopped))
-			return false;
-	}
-	return true;
+	return cpu != this_cpu() && atomic_load_u32(&cpu->is_online) &&
+	       !atomic_load_u32(&cpu->is_stopped);
 }
 
 void cpus_stop(void)
 {
 	u64 end = tsc_after_us(STOP_WAIT_US);
-	u32 i;
 
 	cli();
 	stopper_become();
-	for (i = 0; i < cpus_known(); i++) {
-		struct percpu *cpu = percpu_of(i);
-
-		if (cpu != this_cpu() && atomic_load_u32(&cpu->is_online) &&
-		    !atomic_load_u32(&cpu->is_stopped))
-			ipi_nmi(cpu->apic_id);
-	}
-	while (!all_stopped() && !tsc_is_past(end))
-		cpu_pause();
+	for (u32 i = 0; i < cpus_known(); i++)
+		if (is_running(i))
+			ipi_nmi(percpu_of(i)->apic_id);
+	for (u32 i = 0; i < cpus_known(); i++)
+		while (is_running(i) && !tsc_is_past(end))
+			cpu_pause();
 	log_break_lock();
-}
-
-static void address_print(u64 address)
-{
-	u64 offset = 0;
-	const char *name = symbol_find(address, &offset);
-
-	if (name)
-		log_err("  %016llx %s+%#llx", (unsigned long long)address, name,
-			(unsigned long long)offset);
-	else
-		log_err("  %016llx", (unsigned long long)address);
 }
 
 void backtrace_log(const u64 *calls, u32 nr_calls)
 {
-	for (u32 i = 0; i < nr_calls; i++)
-		address_print(calls[i]);
+	for (u32 i = 0; i < nr_calls; i++) {
+		u64 offset = 0;
+		const char *name = symbol_find(calls[i], &offset);
+
+		if (name)
+			log_err("  %016llx %s+%#llx", (unsigned long long)calls[i], name,
+				(unsigned long long)offset);
+		else
+			log_err("  %016llx", (unsigned long long)calls[i]);
+	}
 }
 
 /* A frame is the caller's RBP and the return address; frames go upwards, wherever they end. */
@@ -160,27 +136,16 @@ static void registers_print(const struct trap_frame *f)
 #undef V
 }
 
-static void control_print(void)
-{
-	log_err("cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx", (unsigned long long)read_cr0(),
-		(unsigned long long)read_cr2(), (unsigned long long)read_cr3(),
-		(unsigned long long)read_cr4());
-}
-
 static void others_print(void)
 {
-	u32 i;
-
-	for (i = 0; i < cpus_known(); i++) {
+	for (u32 i = 0; i < cpus_known(); i++) {
 		struct percpu *cpu = percpu_of(i);
 		const struct trap_frame *frame = atomic_load_ptr(&cpu->stop_frame);
 
-		if (cpu == this_cpu() || !atomic_load_u32(&cpu->is_online))
-			continue;
-		if (!atomic_load_u32(&cpu->is_stopped)) {
+		if (is_running(i))
 			log_err("cpu%u does not answer", i);
+		if (cpu == this_cpu() || !atomic_load_u32(&cpu->is_stopped))
 			continue;
-		}
 		log_err("cpu%u was %s:", i, frame ? "here" : "in a guest");
 		if (frame) {
 			registers_print(frame);
@@ -192,7 +157,9 @@ static void others_print(void)
 
 static void report(const struct trap_frame *frame, u64 rip, u64 rbp)
 {
-	control_print();
+	log_err("cr0 %08llx cr2 %016llx cr3 %016llx cr4 %08llx", (unsigned long long)read_cr0(),
+		(unsigned long long)read_cr2(), (unsigned long long)read_cr3(),
+		(unsigned long long)read_cr4());
 	if (frame)
 		registers_print(frame);
 	log_err("cpu%u was here:", cpu_index());
@@ -201,20 +168,13 @@ static void report(const struct trap_frame *frame, u64 rip, u64 rbp)
 	others_print();
 }
 
-static __noreturn void run_end(void)
-{
-	if (end_hook)
-		end_hook();
-	halt();
-}
-
 static __noreturn void panic_common(const char *text, const struct trap_frame *frame, u64 rip,
 				    u64 rbp)
 {
 	u32 depth = ++this_cpu()->panic_depth;
 
 	if (depth > DEPTH_MAX)
-		halt();
+		machine_halt();
 	cpus_stop();
 	if (begin_hook && depth == 1)
 		begin_hook();
@@ -223,7 +183,9 @@ static __noreturn void panic_common(const char *text, const struct trap_frame *f
 		report(frame, rip, rbp);
 	else
 		backtrace_print(rip, rbp);
-	run_end();
+	if (end_hook)
+		end_hook();
+	machine_halt();
 }
 
 void panic(const char *fmt, ...)

@@ -24,13 +24,10 @@ __noreturn void panic_trap(const struct trap_frame *frame);
 	} while (0)
 
 /*
- * What to do before the report, and after it: end the run, stay, reset; returns to halt. Boot CPU,
- * once.
+ * What to do before the report, and after it: end the run, stay, reset; returns to halt. `report`
+ * adds to the report of CPU `cpu`, on the one that reports. Boot CPU, once.
  */
-void panic_hooks_set(void (*begin)(void), void (*end)(void));
-
-/* What core adds to the report of CPU `cpu`; runs on the one that reports. May be NULL. */
-void panic_report_set(void (*fn)(u32 cpu));
+void panic_hooks_set(void (*begin)(void), void (*end)(void), void (*report)(u32 cpu));
 void panic_report(u32 cpu);
 
 /*
