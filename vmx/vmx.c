@@ -135,8 +135,8 @@ static void host_state_write(struct vcpu *v)
 	vmwritenat(VMCS_HOST_CR4, read_cr4());
 	vmwritenat(VMCS_HOST_FS_BASE, 0);
 	vmwritenat(VMCS_HOST_GS_BASE, gs_base_read());
-	vmwritenat(VMCS_HOST_TR_BASE, desc_tss_base());
-	vmwritenat(VMCS_HOST_GDTR_BASE, desc_gdt_base());
+	vmwritenat(VMCS_HOST_TR_BASE, (u64)&this_cpu()->tss);
+	vmwritenat(VMCS_HOST_GDTR_BASE, (u64)this_cpu()->gdt);
 	vmwritenat(VMCS_HOST_IDTR_BASE, desc_idt_base());
 	vmwrite32(VMCS_HOST_SYSENTER_CS, 0);
 	vmwritenat(VMCS_HOST_SYSENTER_ESP, 0);

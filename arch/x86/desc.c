@@ -32,9 +32,7 @@ static void gate_set(unsigned vector, const char *stub, u8 ist)
 
 void desc_init(void)
 {
-	unsigned vector;
-
-	for (vector = 0; vector < ARRAY_SIZE(idt); vector++)
+	for (unsigned vector = 0; vector < ARRAY_SIZE(idt); vector++)
 		gate_set(vector, &trap_stubs[STUB_BYTES * vector], 0);
 }
 
@@ -71,17 +69,7 @@ void desc_load(struct percpu *cpu)
 	lidt(&idtr);
 }
 
-u64 desc_gdt_base(void)
-{
-	return (u64)this_cpu()->gdt;
-}
-
 u64 desc_idt_base(void)
 {
 	return (u64)idt;
-}
-
-u64 desc_tss_base(void)
-{
-	return (u64)&this_cpu()->tss;
 }

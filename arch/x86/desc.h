@@ -30,9 +30,7 @@ void desc_load(struct percpu *cpu);
 /* Start using the interrupt stacks: percpu_create(0) has made the boot CPU's. Boot CPU, once. */
 void desc_use_ists(void);
 
-/* The descriptor tables of this CPU, for the host state of a VMCS. */
-u64 desc_gdt_base(void);
+/* Where the IDT is, for the host state of a VMCS. */
 u64 desc_idt_base(void);
-u64 desc_tss_base(void);
 
 #endif

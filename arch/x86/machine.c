@@ -19,14 +19,9 @@ static u64 time_us(void)
 	return us_from_tsc(rdtsc() - start_tsc);
 }
 
-static u32 log_cpu(void)
-{
-	return cpu_index();
-}
-
 static const struct log_hooks log_hooks = {
 	.time_us = time_us,
-	.cpu = log_cpu,
+	.cpu = cpu_index,
 	.pause = cpu_pause,
 	.irq_save = irq_save,
 	.irq_restore = irq_restore,
@@ -48,28 +43,13 @@ static enum err memory_init(const struct machine_setup *setup)
 
 	page_image_set(setup->image, setup->image_bytes);
 	err = page_init(setup->ranges, setup->nr_ranges);
-	if (!err)
-		err = pt_host_init(setup->ranges, setup->nr_ranges);
-	if (err) {
-		log_err("no memory for the machine's own tables: %s", err_text(err));
+	err = err ? err : pt_host_init(setup->ranges, setup->nr_ranges);
+	if (err)
 		return err;
-	}
 	stats = page_stats();
 	log_info("memory: %llu MiB free of %llu MiB", (unsigned long long)(stats.free_pages >> 8),
 		 (unsigned long long)(stats.total_pages >> 8));
 	return ERR_NONE;
-}
-
-static enum err stacks_init(void)
-{
-	u32 id = cpuid(1, 0).ebx >> 24;
-	enum err err = percpu_create(0, id);
-
-	if (err)
-		log_err("no memory for the interrupt stacks: %s", err_text(err));
-	else
-		desc_use_ists();
-	return err;
 }
 
 enum err machine_init(const struct machine_setup *setup)
@@ -78,10 +58,12 @@ enum err machine_init(const struct machine_setup *setup)
 
 	cpu_report();
 	err = memory_init(setup);
-	if (!err)
-		err = stacks_init();
-	if (err)
+	err = err ? err : percpu_create(0, cpuid(1, 0).ebx >> 24);
+	if (err) {
+		log_err("no memory for the machine's own tables and stacks: %s", err_text(err));
 		return err;
+	}
+	desc_use_ists();
 	spec_init();
 	fpu_init();
 	acpi_init(setup->rsdp);

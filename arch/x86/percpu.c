@@ -35,18 +35,16 @@ u32 cpus_known(void)
 
 u32 cpus_online(void)
 {
-	u32 i, n = 0;
+	u32 n = 0;
 
-	for (i = 0; i < cpus_known(); i++)
+	for (u32 i = 0; i < cpus_known(); i++)
 		n += atomic_load_u32(&cpus[i]->is_online);
 	return n;
 }
 
 static enum err ists_create(struct percpu *cpu)
 {
-	unsigned i;
-
-	for (i = 0; i < NR_ISTS; i++) {
+	for (unsigned i = 0; i < NR_ISTS; i++) {
 		u64 top = stack_create(IST_STACK_BYTES);
 
 		if (!top)
