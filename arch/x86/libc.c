@@ -16,41 +16,32 @@ struct _reent *__getreent(void)
 	return &reents[cpu_index()];
 }
 
-void *_malloc_r(struct _reent *reent, size_t size)
+void *_malloc_r(struct _reent *reent __unused_arg, size_t size __unused_arg)
 {
-	(void)reent;
-	(void)size;
 	return NULL;
 }
 
-void *_calloc_r(struct _reent *reent, size_t count, size_t size)
+void *_calloc_r(struct _reent *reent __unused_arg, size_t count __unused_arg,
+		size_t size __unused_arg)
 {
-	(void)reent;
-	(void)count;
-	(void)size;
 	return NULL;
 }
 
-void *_realloc_r(struct _reent *reent, void *memory, size_t size)
+void *_realloc_r(struct _reent *reent __unused_arg, void *memory __unused_arg,
+		 size_t size __unused_arg)
 {
-	(void)reent;
-	(void)memory;
-	(void)size;
 	return NULL;
 }
 
-void _free_r(struct _reent *reent, void *memory)
+void _free_r(struct _reent *reent __unused_arg, void *memory __unused_arg)
 {
-	(void)reent;
-	(void)memory;
 }
 
 /* Only the decimal point is ever read, and only by formats with floating point. */
-struct lconv *_localeconv_r(struct _reent *reent)
+struct lconv *_localeconv_r(struct _reent *reent __unused_arg)
 {
 	static char point[] = ".";
 	static struct lconv c_locale = { .decimal_point = point };
 
-	(void)reent;
 	return &c_locale;
 }

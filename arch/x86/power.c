@@ -27,11 +27,9 @@ static void emulator_poweroff(void)
 {
 	static const u16 ports[] = { 0x604, 0xb004, 0x4004 };
 	static const char text[] = "Shutdown";
-	unsigned i;
-
-	for (i = 0; text[i]; i++)
+	for (unsigned i = 0; text[i]; i++)
 		out8(BOCHS_SHUTDOWN_PORT, (u8)text[i]);
-	for (i = 0; i < ARRAY_SIZE(ports); i++)
+	for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
 		out16(ports[i], 0x2000);
 	tsc_wait_us(EFFECT_WAIT_US);
 }

@@ -54,16 +54,13 @@ static bool is_better(const struct elf_symbol *s, const struct elf_symbol *best)
 const char *symbol_find(u64 address, u64 *offset)
 {
 	const struct elf_symbol *best = NULL;
-	u64 i;
 
-	for (i = 0; i < symbols.count; i++) {
-		const struct elf_symbol *s = &symbols.list[i];
+	for (const struct elf_symbol *s = symbols.list; s < symbols.list + symbols.count; s++) {
+		bool is_inside = s->value <= address &&
+				 (!s->size_bytes || address - s->value < s->size_bytes);
 
-		if (!is_code(s) || s->value > address || !is_better(s, best))
-			continue;
-		if (s->size_bytes && address - s->value >= s->size_bytes)
-			continue;
-		best = s;
+		if (is_inside && is_code(s) && is_better(s, best))
+			best = s;
 	}
 	if (!best)
 		return NULL;
