@@ -87,23 +87,13 @@ const struct acpi_header *acpi_find(const char signature[4])
 	return NULL;
 }
 
-static void fadt_read(void)
-{
-	const struct acpi_header *table = acpi_find("FACP");
-
-	if (!table)
-		return;
-	memcpy(&acpi.fadt, table, MIN((size_t)table->length, sizeof(acpi.fadt)));
-	acpi.dsdt = table_map(acpi.fadt.x_dsdt ? acpi.fadt.x_dsdt : acpi.fadt.dsdt);
-}
-
 void acpi_init(u64 rsdp_pa)
 {
-	const struct acpi_rsdp *rsdp = NULL;
+	const struct acpi_rsdp *rsdp =
+		rsdp_pa ? mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp)) : NULL;
+	const struct acpi_header *fadt;
 
 	memset(&acpi, 0, sizeof(acpi));
-	if (rsdp_pa)
-		rsdp = mem_map_ro((hpa_t){ rsdp_pa }, sizeof(*rsdp));
 	if (!rsdp) {
 		log_info("ACPI: none");
 		return;
@@ -116,26 +106,30 @@ void acpi_init(u64 rsdp_pa)
 		root_read(rsdp->xsdt, sizeof(u64));
 	if (!acpi.nr_tables)
 		root_read(rsdp->rsdt, sizeof(u32));
-	fadt_read();
+	fadt = acpi_find("FACP");
+	if (fadt) {
+		memcpy(&acpi.fadt, fadt, MIN((size_t)fadt->length, sizeof(acpi.fadt)));
+		acpi.dsdt = table_map(acpi.fadt.x_dsdt ? acpi.fadt.x_dsdt : acpi.fadt.dsdt);
+	}
 	log_info("ACPI: %u tables%s", acpi.nr_tables, acpi.fadt.header.length ? "" : ", no FADT");
 }
 
-/* The extended address where there is one, else the old port. */
-static struct acpi_gas register_choose(const struct acpi_gas *extended, u32 port)
+static u16 io_port(const struct acpi_gas *gas)
 {
-	if (extended->address)
-		return *extended;
-	return (struct acpi_gas){ .space = ACPI_SPACE_IO, .width_bits = 16, .address = port };
+	return gas->space == ACPI_SPACE_IO && gas->address <= 0xffff ? (u16)gas->address : 0;
 }
 
-static u16 io_port(struct acpi_gas gas)
+/* The extended address where there is one, else the old port. */
+static u16 port_choose(const struct acpi_gas *extended, u32 port)
 {
-	return gas.space == ACPI_SPACE_IO && gas.address <= 0xffff ? (u16)gas.address : 0;
+	if (extended->address)
+		return io_port(extended);
+	return port <= 0xffff ? (u16)port : 0;
 }
 
 u16 acpi_pm_timer_port(void)
 {
-	return io_port(register_choose(&acpi.fadt.x_pm_tmr_blk, acpi.fadt.pm_tmr_blk));
+	return port_choose(&acpi.fadt.x_pm_tmr_blk, acpi.fadt.pm_tmr_blk);
 }
 
 /* SPCR and DBG2 number the kinds of 16550 in the same way. */
@@ -207,8 +201,8 @@ static void sleep_write(u16 port, u8 typ)
 
 enum err acpi_poweroff(void)
 {
-	u16 pm1a = io_port(register_choose(&acpi.fadt.x_pm1a_cnt_blk, acpi.fadt.pm1a_cnt_blk));
-	u16 pm1b = io_port(register_choose(&acpi.fadt.x_pm1b_cnt_blk, acpi.fadt.pm1b_cnt_blk));
+	u16 pm1a = port_choose(&acpi.fadt.x_pm1a_cnt_blk, acpi.fadt.pm1a_cnt_blk);
+	u16 pm1b = port_choose(&acpi.fadt.x_pm1b_cnt_blk, acpi.fadt.pm1b_cnt_blk);
 	u8 typ_a, typ_b;
 
 	if (!pm1a || !acpi.dsdt ||
@@ -226,9 +220,9 @@ enum err acpi_reset(void)
 {
 	const struct acpi_gas *reg = &acpi.fadt.reset_reg;
 
-	if (!(acpi.fadt.flags & FADT_RESET_REG_SUP) || !io_port(*reg))
+	if (!(acpi.fadt.flags & FADT_RESET_REG_SUP) || !io_port(reg))
 		return ERR_NOENT;
-	out8(io_port(*reg), acpi.fadt.reset_value);
+	out8(io_port(reg), acpi.fadt.reset_value);
 	tsc_wait_us(EFFECT_WAIT_US);
 	return ERR_IO;
 }
