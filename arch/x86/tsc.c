@@ -190,18 +190,11 @@ enum { PIT, PM_TIMER, NR_MEASURED };
 enum { CPUID15, HYPERVISOR, CPUID16, FIRMWARE, NR_STATED };
 
 /* The PM timer is read at both ends with a known error, the PIT only polled: prefer the former. */
-static const struct source *measured_choose(const struct source *measured)
-{
-	if (measured[PM_TIMER].khz)
-		return &measured[PM_TIMER];
-	return measured[PIT].khz ? &measured[PIT] : NULL;
-}
-
 static const struct source *choose(const struct source *measured, const struct source *stated)
 {
-	const struct source *m = measured_choose(measured);
+	const struct source *m = &measured[measured[PM_TIMER].khz ? PM_TIMER : PIT];
 
-	if (m && measured[PIT].khz && !agree(m->khz, measured[PIT].khz)) {
+	if (measured[PIT].khz && !agree(m->khz, measured[PIT].khz)) {
 		log_warn("TSC: the PIT says %llu kHz, the PM timer %llu kHz",
 			 (unsigned long long)measured[PIT].khz, (unsigned long long)m->khz);
 		/* Whom do the others confirm? */
@@ -212,7 +205,7 @@ static const struct source *choose(const struct source *measured, const struct s
 	for (unsigned i = 0; i < NR_STATED; i++) {
 		if (!stated[i].khz)
 			continue;
-		if (!m || (i <= HYPERVISOR && agree(stated[i].khz, m->khz)))
+		if (!m->khz || (i <= HYPERVISOR && agree(stated[i].khz, m->khz)))
 			return &stated[i];
 		if (!agree(stated[i].khz, m->khz))
 			log_info("TSC: %s states %llu kHz, which the measurement does not confirm",
@@ -238,13 +231,13 @@ void tsc_init(u64 hint_hz, u16 pm_timer_port)
 	if (s.pm_count)
 		measured[PM_TIMER].khz = mul_div_u64(s.pm_ticks, PM_TIMER_HZ, s.pm_count) / 1000;
 	best = choose(measured, stated);
-	if (best && best->khz)
+	if (best->khz)
 		tsc_khz = best->khz;
 	else
 		log_warn("TSC: no source tells its rate; times will be wrong");
 	log_info("TSC: %llu.%03llu MHz by %s (PIT %llu, PM timer %llu kHz)%s",
 		 (unsigned long long)(tsc_khz / 1000), (unsigned long long)(tsc_khz % 1000),
-		 best ? best->name : "default", (unsigned long long)measured[PIT].khz,
+		 best->khz ? best->name : "default", (unsigned long long)measured[PIT].khz,
 		 (unsigned long long)measured[PM_TIMER].khz,
 		 cpu_has_invariant_tsc() ? "" : ", not stated to be invariant");
 }
