@@ -106,20 +106,14 @@ static void leftovers_end(void)
 	}
 }
 
-/* APICBASE.EN is never cleared: that would reset the APIC, and some emulators never come back. */
-static void mode_set(void)
-{
-	u64 base = rdmsr(MSR_APIC_BASE);
-
-	if (!regs && !(base & APIC_BASE_EXTD))
-		wrmsr(MSR_APIC_BASE, base | APIC_BASE_EN | APIC_BASE_EXTD);
-}
-
 void apic_enable(void)
 {
 	static const u16 lvts[] = { APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1 };
+	u64 base = rdmsr(MSR_APIC_BASE);
 
-	mode_set();
+	/* APICBASE.EN is never cleared: that resets the APIC, and some emulators never come back. */
+	if (!regs && !(base & APIC_BASE_EXTD))
+		wrmsr(MSR_APIC_BASE, base | APIC_BASE_EN | APIC_BASE_EXTD);
 	for (unsigned i = 0; i < ARRAY_SIZE(lvts); i++)
 		apic_write(lvts[i], APIC_LVT_MASKED);
 	/* A vector below 16 is an error even when masked. */

@@ -58,13 +58,10 @@ __noreturn void ap_main(struct percpu *cpu)
 static struct ap_params *trampoline_fill(hpa_t page)
 {
 	u8 *code = pa_to_va(page);
-	u32 *field;
 
 	memcpy(code, ap_start, AP_OFFSET(ap_end));
-	field = (u32 *)(code + AP_OFFSET(ap_gdt_base));
-	*field += (u32)page.v;
-	field = (u32 *)(code + AP_OFFSET(ap_jump));
-	*field += (u32)page.v;
+	*(u32 *)(code + AP_OFFSET(ap_gdt_base)) += (u32)page.v;
+	*(u32 *)(code + AP_OFFSET(ap_jump)) += (u32)page.v;
 	return (struct ap_params *)(code + AP_OFFSET(ap_params));
 }
 
@@ -155,14 +152,12 @@ static void cpu_add(u32 apic_id, hpa_t page, struct ap_params *params)
 
 	if (err) {
 		log_err("CPU with APIC ID %u left out: %s", apic_id, err_text(err));
-		return;
-	}
-	if (!cpu_start(percpu_of(index), page, params)) {
+	} else if (cpu_start(percpu_of(index), page, params)) {
+		skew_measure(index);
+	} else {
 		log_err("CPU with APIC ID %u does not start; left out", apic_id);
 		percpu_forget(index);
-		return;
 	}
-	skew_measure(index);
 }
 
 u32 smp_start(const u32 *apic_ids, u32 nr_ids, hpa_t trampoline, void (*entry)(void))
