@@ -22,11 +22,7 @@ static struct {
 	struct page_stats stats; /* [L] */
 } mem;
 
-static struct {
-	hpa_t base;
-	u64 size_bytes;
-} image; /* [c] */
-
+static u64 image_start, image_bytes; /* [c] */
 
 /* Set or clear `count` bits, whole words where possible. */
 static void map_fill(u64 *map, u64 pfn, u64 count, bool value)
@@ -43,6 +39,15 @@ static void map_fill(u64 *map, u64 pfn, u64 count, bool value)
 		pfn += n;
 		count -= n;
 	}
+}
+
+/* Take pages into the allocator, free, or out of it. */
+static void both_fill(u64 pfn, u64 count, bool value)
+{
+	map_fill(mem.ours, pfn, count, value);
+	map_fill(mem.free, pfn, count, value);
+	mem.stats.total_pages += value ? count : -count;
+	mem.stats.free_pages += value ? count : -count;
 }
 
 /* First page at or after `pfn`, below `end`, whose bit is `value`; `end` if there is none. */
@@ -85,11 +90,8 @@ static void range_add(u64 base, u64 size_bytes)
 	if (map_next(mem.ours, pfn, end, true) != end)
 		panic("memory range %llx..%llx added twice", (unsigned long long)base,
 		      (unsigned long long)(base + size_bytes));
-	map_fill(mem.ours, pfn, end - pfn, true);
-	map_fill(mem.free, pfn, end - pfn, true);
+	both_fill(pfn, end - pfn, true);
 	mem.top = MAX(mem.top, end);
-	mem.stats.total_pages += end - pfn;
-	mem.stats.free_pages += end - pfn;
 }
 
 /* The highest MEM_FREE range with room for the maps: they stay away from low memory. */
@@ -130,10 +132,7 @@ enum err page_init(const struct mem_range *ranges, u32 nr_ranges)
 	for (u32 i = 0; i < nr_ranges; i++)
 		if (ranges[i].kind == MEM_FREE)
 			range_add(ranges[i].base.v, ranges[i].size_bytes);
-	map_fill(mem.ours, maps >> PAGE_SHIFT, maps_bytes >> PAGE_SHIFT, false);
-	map_fill(mem.free, maps >> PAGE_SHIFT, maps_bytes >> PAGE_SHIFT, false);
-	mem.stats.total_pages -= mem.stats.allocator_pages;
-	mem.stats.free_pages -= mem.stats.allocator_pages;
+	both_fill(maps >> PAGE_SHIFT, mem.stats.allocator_pages, false);
 	return ERR_NONE;
 }
 
@@ -145,11 +144,20 @@ void page_add(hpa_t base, u64 size_bytes)
 	lock_release_irqrestore(&mem.lock, flags);
 }
 
-/* Mark pages taken. Under the lock; they are free. */
-static void take(u64 pfn, u64 count)
+/* Take free pages, unless `pfn` is NONE, and give up the lock, which was taken with `flags`. */
+static void *run_take(u64 flags, u64 pfn, u64 count, bool zeroed)
 {
-	map_fill(mem.free, pfn, count, false);
-	mem.stats.free_pages -= count;
+	void *start = NULL;
+
+	if (pfn != NONE) {
+		map_fill(mem.free, pfn, count, false);
+		mem.stats.free_pages -= count;
+		start = pa_to_va((hpa_t){ pfn << PAGE_SHIFT });
+	}
+	lock_release_irqrestore(&mem.lock, flags);
+	if (start && zeroed)
+		memset(start, 0, count << PAGE_SHIFT);
+	return start;
 }
 
 void *page_alloc_below(u64 limit)
@@ -157,18 +165,10 @@ void *page_alloc_below(u64 limit)
 	u64 flags = lock_acquire_irqsave(&mem.lock);
 	u64 end = MIN(mem.top, limit >> PAGE_SHIFT);
 	u64 pfn = free_last(end);
-	void *page = NULL;
 
-	if (pfn != NONE) {
-		take(pfn, 1);
-		if (end == mem.top)
-			mem.top = pfn;
-		page = pa_to_va((hpa_t){ pfn << PAGE_SHIFT });
-	}
-	lock_release_irqrestore(&mem.lock, flags);
-	if (page)
-		memset(page, 0, PAGE_SIZE);
-	return page;
+	if (pfn != NONE && end == mem.top)
+		mem.top = pfn;
+	return run_take(flags, pfn, 1, true);
 }
 
 void *page_alloc(void)
@@ -197,22 +197,12 @@ void *page_alloc_contig(u64 size_bytes, u64 align_bytes, bool zeroed)
 {
 	u64 count = (size_bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
 	u64 align = MAX(align_bytes >> PAGE_SHIFT, 1ull);
-	u64 flags, pfn;
-	void *start;
+	u64 flags;
 
 	if (!count)
 		return NULL;
 	flags = lock_acquire_irqsave(&mem.lock);
-	pfn = run_find(count, align);
-	if (pfn != NONE)
-		take(pfn, count);
-	lock_release_irqrestore(&mem.lock, flags);
-	if (pfn == NONE)
-		return NULL;
-	start = pa_to_va((hpa_t){ pfn << PAGE_SHIFT });
-	if (zeroed)
-		memset(start, 0, count << PAGE_SHIFT);
-	return start;
+	return run_take(flags, run_find(count, align), count, zeroed);
 }
 
 void page_free_contig(void *start, u64 size_bytes)
@@ -249,15 +239,15 @@ struct page_stats page_stats(void)
 
 void page_image_set(hpa_t base, u64 size_bytes)
 {
-	image.base = base;
-	image.size_bytes = size_bytes;
+	image_start = base.v;
+	image_bytes = size_bytes;
 }
 
 hpa_t va_to_pa(const void *va)
 {
 	u64 address = (u64)va;
 
-	if (address >= CORE_IMAGE_START && address - CORE_IMAGE_START < image.size_bytes)
-		return (hpa_t){ address - CORE_IMAGE_START + image.base.v };
+	if (address >= CORE_IMAGE_START && address - CORE_IMAGE_START < image_bytes)
+		return (hpa_t){ address - CORE_IMAGE_START + image_start };
 	return (hpa_t){ address - DIRECT_MAP_START };
 }
