@@ -14,19 +14,21 @@
 
 static struct lock lock; /* of the two ports */
 
-static void address_set(struct pci_addr a, u8 reg)
+/* Take the lock and choose a register; returns what lock_release_irqrestore() needs. */
+static u64 register_choose(struct pci_addr a, u8 reg)
 {
+	u64 flags = lock_acquire_irqsave(&lock);
+
 	out32(ADDRESS_PORT, ADDRESS_ENABLE | (u32)a.bus << 16 | (u32)(a.device & 31) << 11 |
 				    (u32)(a.function & 7) << 8 | (reg & 0xfcu));
+	return flags;
 }
 
 u32 pci_read32(struct pci_addr addr, u8 reg)
 {
-	u64 flags = lock_acquire_irqsave(&lock);
-	u32 value;
+	u64 flags = register_choose(addr, reg);
+	u32 value = in32(DATA_PORT);
 
-	address_set(addr, reg);
-	value = in32(DATA_PORT);
 	lock_release_irqrestore(&lock, flags);
 	return value;
 }
@@ -39,9 +41,8 @@ u16 pci_read16(struct pci_addr addr, u8 reg)
 /* A write of its own width: writing a neighbour back could clear status bits. */
 void pci_write16(struct pci_addr addr, u8 reg, u16 value)
 {
-	u64 flags = lock_acquire_irqsave(&lock);
+	u64 flags = register_choose(addr, reg);
 
-	address_set(addr, reg);
 	out16((u16)(DATA_PORT + (reg & 2)), value);
 	lock_release_irqrestore(&lock, flags);
 }

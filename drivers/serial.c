@@ -6,7 +6,6 @@
 #include "drivers/pci.h"
 
 #define POLLS_MAX 200000u /* a port read takes about a microsecond; a character 87 */
-#define POLLS_STUCK 1u
 
 /* Registers, and the divisor's two bytes behind LCR_DLAB */
 #define REG_DATA 0
@@ -108,17 +107,14 @@ enum err serial_probe_pci(struct serial *line, u32 n)
  */
 static bool room_wait(struct serial *line)
 {
-	u32 polls = line->is_stuck ? POLLS_STUCK : POLLS_MAX;
+	u32 polls = line->is_stuck ? 1 : POLLS_MAX;
 
-	while (polls--) {
-		if (reg_read(line, REG_LSR) & LSR_EMPTY) {
-			line->is_stuck = false;
-			return true;
-		}
+	while (polls && !(reg_read(line, REG_LSR) & LSR_EMPTY)) {
 		cpu_pause();
+		polls--;
 	}
-	line->is_stuck = true;
-	return false;
+	line->is_stuck = !polls;
+	return polls;
 }
 
 void serial_put(struct serial *line, u8 byte)
