@@ -63,17 +63,14 @@ u32 fpu_area_bytes(void)
 
 void fpu_area_init(void *area)
 {
-	static const u16 fcw = RESET_FCW;
-	static const u32 mxcsr = RESET_MXCSR;
-	static const u64 xstate_bv = XCR0_X87;
 	u8 *bytes = area;
 
 	memset(area, 0, area_bytes);
-	memcpy(bytes + AREA_FCW, &fcw, sizeof(fcw));
+	*(u16 *)(bytes + AREA_FCW) = RESET_FCW;
 	bytes[AREA_FTW] = RESET_FTW;
-	memcpy(bytes + AREA_MXCSR, &mxcsr, sizeof(mxcsr));
+	*(u32 *)(bytes + AREA_MXCSR) = RESET_MXCSR;
 	if (xcr0_max)
-		memcpy(bytes + AREA_XSTATE_BV, &xstate_bv, sizeof(xstate_bv));
+		*(u64 *)(bytes + AREA_XSTATE_BV) = XCR0_X87;
 }
 
 void fpu_save(void *area)
