@@ -107,24 +107,21 @@ trap_common:
 	registers_pop_iret
 	.size trap_common, . - trap_common
 
+	.macro gs_base_set base
+	movl $MSR_GS_BASE, %ecx
+	movq \base, %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	.endm
+
 	.macro gs_base_swap new, old
 	movl $MSR_GS_BASE, %ecx
 	rdmsr
 	movl %eax, \old\()d
 	shlq $32, %rdx
 	orq %rdx, \old
-	movq \new, %rax
-	movq %rax, %rdx
-	shrq $32, %rdx
-	wrmsr
-	.endm
-
-	.macro gs_base_restore old
-	movl $MSR_GS_BASE, %ecx
-	movq \old, %rax
-	movq %rax, %rdx
-	shrq $32, %rdx
-	wrmsr
+	gs_base_set \new
 	.endm
 
 /*
@@ -148,7 +145,7 @@ trap_isolated:
 	call iso_trap
 	movq %gs:PERCPU_ISO_CR3, %rax
 	movq %rax, %cr3
-	gs_base_restore %r12
+	gs_base_set %r12
 2:	registers_pop_iret
 	.size trap_isolated, . - trap_isolated
 
@@ -178,32 +175,25 @@ trap_paranoid:
 	je 2f
 	movq %gs:PERCPU_ISO_CR3, %rax
 	movq %rax, %cr3
-2:	gs_base_restore %r12
+2:	gs_base_set %r12
 	registers_pop_iret
 	.size trap_paranoid, . - trap_paranoid
 
-	.globl trap_stub_nmi
-	.type trap_stub_nmi, @function
-trap_stub_nmi:
+	.macro stub_paranoid name, vector
+	.globl \name
+	.type \name, @function
+\name:
+	.if ((EXC_WITH_ERROR_CODE >> \vector) & 1) == 0
 	pushq $0
-	pushq $EXC_NMI
+	.endif
+	pushq $\vector
 	jmp trap_paranoid
-	.size trap_stub_nmi, . - trap_stub_nmi
+	.size \name, . - \name
+	.endm
 
-	.globl trap_stub_df
-	.type trap_stub_df, @function
-trap_stub_df:
-	pushq $EXC_DF
-	jmp trap_paranoid
-	.size trap_stub_df, . - trap_stub_df
-
-	.globl trap_stub_mc
-	.type trap_stub_mc, @function
-trap_stub_mc:
-	pushq $0
-	pushq $EXC_MC
-	jmp trap_paranoid
-	.size trap_stub_mc, . - trap_stub_mc
+	stub_paranoid trap_stub_nmi, EXC_NMI
+	stub_paranoid trap_stub_df, EXC_DF
+	stub_paranoid trap_stub_mc, EXC_MC
 
 /* The boot CPU's stack; the page below it is not mapped (arch/x86/pt_host.c). */
 	.section .bss.boot_stack, "aw", @nobits
