@@ -14,12 +14,10 @@
 static bool integer_read(const u8 **p, const u8 *end, u8 *value)
 {
 	const u8 *at = *p;
+	bool has_prefix = at < end && *at == BYTE_PREFIX;
 
-	if (at < end && *at == BYTE_PREFIX)
-		at++;
-	else if (at >= end || (*at != ZERO_OP && *at != ONE_OP))
-		return false;
-	if (at >= end)
+	at += has_prefix;
+	if (at >= end || (!has_prefix && *at != ZERO_OP && *at != ONE_OP))
 		return false;
 	*value = *at;
 	*p = at + 1;

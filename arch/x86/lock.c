@@ -7,7 +7,7 @@
 
 void lock_init(struct lock *lock)
 {
-	*lock = (struct lock)LOCK_INIT;
+	*lock = (struct lock){ 0 };
 }
 
 static void owner_set(struct lock *lock)

@@ -17,11 +17,6 @@ struct lock {
 	u32 owner; /* [a] 1 + CPU index, or LOCK_NO_OWNER */
 };
 
-#define LOCK_INIT                                                                                  \
-	{                                                                                          \
-		0                                                                                  \
-	}
-
 void lock_init(struct lock *lock);
 
 /* Wait for the lock. Panics if this CPU has it. */

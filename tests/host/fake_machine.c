@@ -67,7 +67,7 @@ hpa_t va_to_pa(const void *va)
 
 void lock_init(struct lock *lock)
 {
-	*lock = (struct lock)LOCK_INIT;
+	*lock = (struct lock){ 0 };
 }
 
 void lock_acquire(struct lock *lock)
