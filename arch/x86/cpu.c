@@ -23,7 +23,6 @@ static void vendor_read(void)
 {
 	struct cpuid_regs r = cpuid(0, 0);
 
-	cpu_info.max_leaf = r.eax;
 	memcpy(cpu_info.vendor_text, &r.ebx, 4);
 	memcpy(cpu_info.vendor_text + 4, &r.edx, 4);
 	memcpy(cpu_info.vendor_text + 8, &r.ecx, 4);
@@ -45,7 +44,6 @@ static void signature_read(void)
 		model |= (u32)bits_get(eax, 19, 16) << 4;
 	if (family == 15)
 		family += (u32)bits_get(eax, 27, 20);
-	cpu_info.signature = eax;
 	cpu_info.family = family;
 	cpu_info.model = model;
 	cpu_info.stepping = eax & 15;
@@ -54,15 +52,14 @@ static void signature_read(void)
 static void brand_read(void)
 {
 	char text[49] = "";
-	u32 i;
 
-	for (i = 0; i < 3; i++) {
+	for (u32 i = 0; i < 3; i++) {
 		struct cpuid_regs r = cpuid_or_zero(0x80000002 + i, 0);
 
 		memcpy(text + 16 * i, &r, 16);
 	}
 	strcpy(cpu_info.brand, text + strspn(text, " "));
-	for (i = (u32)strlen(cpu_info.brand); i && cpu_info.brand[i - 1] == ' '; i--)
+	for (size_t i = strlen(cpu_info.brand); i && cpu_info.brand[i - 1] == ' '; i--)
 		cpu_info.brand[i - 1] = 0;
 }
 
@@ -113,9 +110,8 @@ void cpu_report(void)
 {
 	char list[160] = "";
 	size_t len = 0;
-	unsigned i;
 
-	for (i = 0; i < NR_CPU_FEATURES; i++)
+	for (unsigned i = 0; i < NR_CPU_FEATURES; i++)
 		if ((cpu_features & BIT(i)) && feature_texts[i][0] && len < sizeof(list))
 			len += (size_t)snprintf(list + len, sizeof(list) - len, ", %s",
 						feature_texts[i]);

@@ -15,11 +15,9 @@ struct cpu_info {
 	enum cpu_vendor vendor; /* CPU_AMD also for Hygon */
 	char vendor_text[13];
 	char brand[49]; /* without blanks around it; empty if the CPU has none */
-	u32 signature; /* CPUID.1.EAX */
 	u32 family;
 	u32 model;
 	u32 stepping;
-	u32 max_leaf;
 	u32 max_extended_leaf;
 	u32 hypervisor_leaf; /* highest, 0 when not under a hypervisor */
 	unsigned phys_bits; /* MAXPHYADDR */

@@ -47,11 +47,10 @@ void ipi_init(void)
 enum err ipi_call(u32 index, void (*fn)(void *arg), void *arg)
 {
 	u64 deadline = tsc_after_us(CALL_TIMEOUT_US);
-	struct percpu *cpu;
+	struct percpu *cpu = index < cpus_known() ? percpu_of(index) : NULL;
 
-	if (index >= cpus_known() || !atomic_load_u32(&percpu_of(index)->is_online))
+	if (!cpu || !atomic_load_u32(&cpu->is_online))
 		return ERR_RANGE;
-	cpu = percpu_of(index);
 	if (cpu == this_cpu()) {
 		fn(arg);
 		return ERR_NONE;

@@ -10,9 +10,8 @@ static enum err window_make(struct iso *iso)
 	struct iso_area table = { .size_bytes = PAGE_SIZE, .attr = PT_R | PT_W };
 	u64 *entries = iso->pt.root;
 	bool stale = false;
-	enum err err;
+	enum err err = pt_map(&iso->pt, ISO_WINDOW, (hpa_t){ 0 }, PAGE_SIZE, PT_R, &stale);
 
-	err = pt_map(&iso->pt, ISO_WINDOW, (hpa_t){ 0 }, PAGE_SIZE, PT_R, &stale);
 	if (err)
 		return err;
 	for (unsigned level = PT_LEVELS; level > 1; level--)

@@ -242,10 +242,9 @@ static enum err map_one(struct pt *pt, u64 va, u64 pa, u64 attr, unsigned *targe
 	enum err err = ERR_NONE;
 
 	while (!err && level > *target) {
-		if (is_present(pt, atomic_load_u64(entry)))
-			err = entry_split(pt, entry, level);
-		else
-			err = entry_extend(pt, entry);
+		bool is_leaf = is_present(pt, atomic_load_u64(entry));
+
+		err = is_leaf ? entry_split(pt, entry, level) : entry_extend(pt, entry);
 		entry = walk(pt, va, &level);
 	}
 	if (err)

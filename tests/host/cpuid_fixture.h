@@ -101,7 +101,6 @@ static inline void host_set(enum cpu_vendor vendor)
 {
 	cpu_info = (struct cpu_info){
 		.vendor = vendor,
-		.max_leaf = 0x24,
 		.max_extended_leaf = vendor == CPU_AMD ? 0x80000028 : 0x80000008,
 		.phys_bits = 52,
 	};
