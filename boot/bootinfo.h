@@ -126,6 +126,8 @@ _Static_assert(sizeof(struct boot_file) == 144, "boot_file layout");
 
 /* What Lamina does when all VMs have ended. The order is that of the configuration's keywords. */
 enum config_on_end { CONFIG_ON_END_POWEROFF, CONFIG_ON_END_RESET, CONFIG_ON_END_STAY };
+/* Where debuggers are listened for. */
+enum config_gdb { CONFIG_GDB_OFF, CONFIG_GDB_COM2 };
 /* What happens to a VM that asked for a reset (also by a triple fault), or that was killed. */
 enum config_restart { CONFIG_RESTART, CONFIG_END };
 /* At most this much of the hardware's help for local APICs. */
@@ -168,9 +170,11 @@ struct lamina_config {
 	uint32_t escape; /* control character that leaves a guest's console, 0x1d is Ctrl-] */
 	uint32_t nr_vms;
 	uint32_t smt; /* 1: use all threads of a core, for different VMs too */
+	uint32_t gdb; /* enum config_gdb: the serial line of the debugger */
+	uint32_t reserved;
 	struct vm_config vm[BOOT_MAX_VMS];
 };
-_Static_assert(sizeof(struct lamina_config) == 24 + BOOT_MAX_VMS * sizeof(struct vm_config),
+_Static_assert(sizeof(struct lamina_config) == 32 + BOOT_MAX_VMS * sizeof(struct vm_config),
 	       "lamina_config layout");
 
 struct bootinfo {

@@ -230,6 +230,7 @@ static const struct key lamina_keys[] = {
 	{ "log_level", ONE_OF("error", "warn", "info", "debug"), .offset = LAMINA(log_level) },
 	{ "escape", set_escape, TOML_STRING, .offset = LAMINA(escape) },
 	{ "smt", FLAG, .offset = LAMINA(smt) },
+	{ "gdb", ONE_OF("off", "com2"), .offset = LAMINA(gdb) },
 	{ NULL },
 };
 

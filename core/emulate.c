@@ -259,7 +259,7 @@ static void unsupported(struct vcpu *v, const struct emul_ctx *ctx)
 
 void emulate_trap(struct vcpu *v, u64 rflags_before)
 {
-	if (!(rflags_before & RFLAGS_TF))
+	if (!(rflags_before & RFLAGS_TF) || debug_db(v, DR6_BS))
 		return;
 	hv_reg_set(v, REG_DR6, hv_reg_get(v, REG_DR6) | DR6_BS);
 	event_exception(v, EXC_DB);

@@ -96,6 +96,13 @@ void event_page_fault(struct vcpu *v, u64 gva, u32 err)
 	event_exception_err(v, EXC_PF, err);
 }
 
+void event_int3(struct vcpu *v)
+{
+	v->event = (struct event){
+		.is_valid = true, .type = EVENT_SOFT_EXC, .vector = EXC_BP, .insn_len = 1
+	};
+}
+
 void event_nmi(struct vcpu *v)
 {
 	u32 old = atomic_load_u32(&v->nmi_pending);
@@ -227,10 +234,14 @@ static __attribute__((noinline)) void event_choose(struct vcpu *v)
 	if (v->event.is_valid) {
 		inject(v, &v->event);
 		v->event.is_valid = false;
-	} else if (!inject_nmi(v, blocking)) {
+	} else if (!v->debug.is_stepping && !inject_nmi(v, blocking)) {
 		inject_irq(v, blocking);
 	}
-	hv_window(v, injection_pending(v), atomic_load_u32(&v->nmi_pending) != 0);
+	/* A debugger's step is of the instruction that it sees, and no handler's. */
+	if (v->debug.is_stepping)
+		hv_window(v, false, false);
+	else
+		hv_window(v, injection_pending(v), atomic_load_u32(&v->nmi_pending) != 0);
 }
 
 void event_deliver(struct vcpu *v)

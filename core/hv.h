@@ -96,6 +96,7 @@ struct code64 {
  * msr_exits     Choose MSR_EXIT_* for one MSR of this VM; 0 passes it through.
  * tsc_offset    Apply hot->tsc_offset.
  * pause_exits   Exit (EXIT_PAUSE) when the guest spins with PAUSE, or do not.
+ * debug_exits   Exit for #BP (is_on), and for accesses to debug registers (has_dr), or not.
  * tlb_flush     Drop this vCPU's guest-physical and combined translations before next entry.
  * dump          Log control structures, for reports.
  * exit_name     Name of the exit that the trace has `code` for, or NULL. Any CPU.
@@ -142,6 +143,7 @@ struct code64 {
 	X(void, msr_exits, (struct vm * vm, u32 msr, u32 exits), (vm, msr, exits))                 \
 	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
 	X(void, pause_exits, (struct vcpu * v, bool is_on), (v, is_on))                            \
+	X(void, debug_exits, (struct vcpu * v, bool is_on, bool has_dr), (v, is_on, has_dr))       \
 	X(void, tlb_flush, (struct vcpu * v), (v))                                                 \
 	X(void, dump, (struct vcpu * v), (v))                                                      \
 	X(const char *, exit_name, (u32 code), (code))                                             \

@@ -24,14 +24,20 @@
 #include "core/isolation.h"
 #include "core/lastwords.h"
 #include "core/lib/log.h"
+#include "core/mon/gdb_host.h"
+#include "core/mon/gdb_target.h"
 #include "core/mon/monitor.h"
 #include "core/sched.h"
 #include "core/timer.h"
 #include "core/trace.h"
 #include "core/vm.h"
 #include "drivers/hostcon.h"
+#include "drivers/serial.h"
+
+#define COM2_PORT 0x2f8
 
 static const struct bootinfo *boot; /* [c] */
+static struct serial gdb_line;
 
 void core_main(const struct bootinfo *info);
 
@@ -59,6 +65,19 @@ static void consoles_find_late(void)
 
 	checkpoint(CP_CONSOLES);
 	hostcon_find_late(fb->format == BOOT_PIXEL_NONE ? NULL : &screen);
+}
+
+static void start_debugger(void)
+{
+	if (boot->config.gdb == CONFIG_GDB_OFF)
+		return;
+	if (hostcon_has_port(COM2_PORT) || serial_probe_port(&gdb_line, COM2_PORT)) {
+		log_warn("gdb: no serial line of its own at port 0x%x", COM2_PORT);
+		return;
+	}
+	gdb_host_start(&gdb_line);
+	gdb_target_start(&gdb_line);
+	log_info("gdb: listening on the serial line at port 0x%x", COM2_PORT);
 }
 
 /* --- the end --- */
@@ -306,6 +325,7 @@ void core_main(const struct bootinfo *info)
 	monitor_init((u8)boot->config.escape, quit);
 	console_start(&reader);
 	vm_all_over_set(all_over);
+	start_debugger();
 	for (u32 i = 0; i < boot->config.nr_vms; i++)
 		vm_start(vm_of(i));
 	sched_loop();

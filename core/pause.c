@@ -47,7 +47,7 @@ void vm_resume(struct vm *vm)
 
 bool vcpu_is_to_pause(const struct vcpu *v)
 {
-	return atomic_load_u32(&v->vm->pauses);
+	return atomic_load_u32(&v->vm->pauses) || v->debug.is_held;
 }
 
 bool vcpu_pause(struct vcpu *v)

@@ -22,13 +22,17 @@
  */
 static enum next slow_exception(struct vcpu *v, const struct exit *x)
 {
+	if (x->vector == EXC_BP ? debug_bp(v) : x->vector == EXC_DB && debug_db(v, x->info))
+		return NEXT_AGAIN;
 	if (x->vector == EXC_DB) {
 		u64 dr6 = hv_reg_get(v, REG_DR6) & ~MASK(3, 0);
 
 		hv_reg_set(v, REG_DR6, dr6 | x->info | DR6_FIXED);
 		hv_reg_set(v, REG_DR7, hv_reg_get(v, REG_DR7) & ~DR7_GD);
 	}
-	if (x->has_err)
+	if (x->vector == EXC_BP)
+		event_int3(v);
+	else if (x->has_err)
 		event_exception_err(v, x->vector, x->err);
 	else
 		event_exception(v, x->vector);
@@ -183,8 +187,10 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 		return event_ud(v);
 	case EXIT_TRIPLE_FAULT:
 		return slow_triple_fault(v);
-	case EXIT_MC:
 	case EXIT_DR:
+		debug_dr_access(v);
+		return NEXT_AGAIN;
+	case EXIT_MC:
 	case EXIT_INVLPG:
 	case EXIT_RDTSC:
 	case EXIT_TASK_SWITCH:

@@ -127,6 +127,7 @@ static void state_reset(struct vcpu *v, bool is_init)
 	v->pause_exits = false;
 	event_reset(v);
 	registers_reset(v);
+	debug_reset(v);
 	lapic_reset(v, is_init);
 	lapic_hw_update(v);
 	hv_tlb_flush(v);

@@ -11,6 +11,7 @@
 
 #include "arch/x86/page.h"
 #include "core/cpuid.h"
+#include "core/debug.h"
 #include "core/dev/lapic.h"
 #include "core/event.h"
 #include "core/exit.h"
@@ -151,6 +152,7 @@ struct vcpu {
 	u32 startup; /* [a] INIT and start-up IPI on their way, see core/vcpu.c */
 	u32 nmi_pending; /* [a] 0, 1 or 2 as the architecture latches them */
 	struct irq_counts irqs;
+	struct vcpu_debug debug; /* see core/debug.h */
 	struct event event; /* [o] exception or undelivered event, first in line */
 	u64 pat; /* [o] */
 	u64 xcr0; /* [o] */

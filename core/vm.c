@@ -269,7 +269,7 @@ void vm_stop(struct vm *vm, enum vm_end why)
 static void code_dump(struct vcpu *v)
 {
 	char text[49] = " not readable";
-	struct gmem_fault fault;
+	u32 pf_err;
 	struct segment cs;
 	gpa_t gpa;
 	u8 byte;
@@ -278,7 +278,7 @@ static void code_dump(struct vcpu *v)
 	for (u32 i = 0; i < 16; i++) {
 		gva_t at = { cs.base + hv_reg_get(v, REG_RIP) + i };
 
-		if (gmem_translate(v, at, ACCESS_READ, false, &gpa, &fault) ||
+		if (gmem_translate(v, at, ACCESS_READ, false, &gpa, &pf_err) ||
 		    gmem_read(v->vm, gpa, &byte, 1))
 			break;
 		snprintf(text + 3 * i, 4, " %02x", byte);

@@ -49,6 +49,7 @@ struct vm {
 	u32 exit_code; /* [a] valid with VM_END_EXIT */
 	u32 running; /* [a] vCPUs that have not stopped since the last power-on */
 	u32 round; /* [a] power-ons so far */
+	struct vm_debug debug; /* see core/debug.h */
 	u32 pauses; /* [a] vm_pause() without vm_resume() */
 	bool is_over; /* [a] ended for good */
 

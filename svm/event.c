@@ -62,7 +62,12 @@ void svm_inject(struct vcpu *v, const struct event *event)
 		return;
 	}
 
-	/* Vectors 3 and 4 as exceptions mean INT3 and INTO here; INT1 is injected as #DB. */
+	/*
+	 * Vectors 3 and 4 as exceptions mean INT3 and INTO here; INT1 is injected as #DB. What the
+	 * guest is to return to is next_RIP, or RIP where the CPU has no such thing.
+	 */
+	if (type == EVENT_SOFT_EXC)
+		vmcb->nrip = vmcb->rip = vmcb->rip + event->insn_len;
 	if (type == EVENT_SOFT_EXC || type == EVENT_PRIV_SOFT_EXC)
 		type = EVENT_EXCEPTION;
 	vmcb->event_inj = event->vector | type << EVENT_TYPE_SHIFT | EVENT_VALID;
@@ -90,9 +95,11 @@ static __attribute__((noinline)) struct event injection_decode(struct vcpu *v)
 
 	vmcb->exit_int_info = 0;
 	vmcb->event_inj = 0;
-	/* RIP is still at the instruction, which raises the event again. */
-	if (is_by_instruction(&e))
+	/* RIP is still at the instruction, which raises the event again, or was moved behind it. */
+	if (is_by_instruction(&e)) {
 		e.is_valid = false;
+		vmcb->rip -= v->debug.is_on && e.vector == EXC_BP;
+	}
 	if (e.type == EVENT_NMI && svm_caps.has_vnmi)
 		vnmi_block_set(v, false);
 	else if (e.type == EVENT_NMI)

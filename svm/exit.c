@@ -232,6 +232,10 @@ ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 	return NEXT_SLOW;
 }
 
+/* Reads of DR0 to DR15, then writes. */
+#define SVM_EXIT_DR 0x20u
+#define SVM_NR_EXIT_DR 0x20u
+
 static bool decode_nothing(struct vcpu *v, struct exit *x)
 {
 	(void)v;
@@ -367,7 +371,8 @@ static bool decode(struct vcpu *v, struct exit *x)
 #include "svm/exits.def"
 #undef X
 	default:
-		x->kind = EXIT_UNKNOWN;
+		x->kind = svm_vmcb(v)->exit_code - SVM_EXIT_DR < SVM_NR_EXIT_DR ? EXIT_DR :
+										  EXIT_UNKNOWN;
 		x->info = svm_vmcb(v)->exit_info1;
 		return true;
 	}

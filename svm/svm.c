@@ -166,6 +166,18 @@ void svm_pause_exits(struct vcpu *v, bool is_on)
 	svm_dirty(v);
 }
 
+#define INTERCEPT_DRS 0x00af00afu /* reads and writes of DR0 to DR3, DR7 and its alias DR5 */
+
+void svm_debug_exits(struct vcpu *v, bool is_on, bool has_dr)
+{
+	struct vmcb *vmcb = svm_vmcb(v);
+
+	vmcb->intercept_exc &= ~(u32)BIT(EXC_BP);
+	vmcb->intercept_exc |= is_on ? (u32)BIT(EXC_BP) : 0;
+	vmcb->intercept_dr = has_dr ? INTERCEPT_DRS : 0;
+	svm_dirty(v);
+}
+
 void svm_tlb_flush(struct vcpu *v)
 {
 	svm_vmcb(v)->tlb_control = svm_caps.has_flush_by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;

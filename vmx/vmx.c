@@ -85,6 +85,9 @@ enum err vmx_vcpu_init(struct vcpu *v)
 	return ERR_NONE;
 }
 
+/* #DB and #AC can recur inside their own delivery for ever. */
+#define EXCEPTIONS (BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC))
+
 void vmx_controls_write(struct vcpu *v)
 {
 	static const enum vmcs32 zero[] = {
@@ -100,8 +103,7 @@ void vmx_controls_write(struct vcpu *v)
 	vmwrite32(VMCS_PROC2_CONTROLS, vmx_caps.proc2);
 	vmwrite32(VMCS_EXIT_CONTROLS, vmx_caps.exit);
 	vmwrite32(VMCS_ENTRY_CONTROLS, vmx_caps.entry);
-	/* #DB and #AC can recur inside their own delivery for ever. */
-	vmwrite32(VMCS_EXCEPTION_BITMAP, BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC));
+	vmwrite32(VMCS_EXCEPTION_BITMAP, EXCEPTIONS);
 	for (u32 i = 0; i < ARRAY_SIZE(zero); i++)
 		vmwrite32(zero[i], 0);
 	vmwrite64(VMCS_MSR_BITMAP, va_to_pa(vm->msr_bitmap).v);
@@ -187,6 +189,15 @@ void vmx_vcpu_unload(struct vcpu *v)
 	switched_save(vmx_vcpu(v));
 	if (vmclear(va_to_pa(vmx_vcpu(v)->vmcs)))
 		panic("VMCLEAR failed");
+}
+
+void vmx_debug_exits(struct vcpu *v, bool is_on, bool has_dr)
+{
+	u32 proc = vmread32(VMCS_PROC_CONTROLS) & ~(u32)PROC_MOV_DR;
+
+	(void)v;
+	vmwrite32(VMCS_EXCEPTION_BITMAP, EXCEPTIONS | (is_on ? BIT(EXC_BP) : 0));
+	vmwrite32(VMCS_PROC_CONTROLS, has_dr ? proc | (u32)PROC_MOV_DR : proc);
 }
 
 void vmx_tsc_offset(struct vcpu *v)

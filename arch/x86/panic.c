@@ -21,6 +21,8 @@ static u32 stopping; /* [a] 1 + index of the CPU that stops the others, 0 = nobo
 static void (*begin_hook)(void); /* [c] */
 static void (*end_hook)(void); /* [c] */
 static void (*report_hook)(u32 cpu); /* [c] */
+static void (*debugger)(struct trap_frame *frame); /* [c] */
+static u32 is_holding; /* [a] the others are only held */
 
 void panic_hooks_set(void (*begin)(void), void (*end)(void), void (*report)(u32 cpu))
 {
@@ -35,6 +37,23 @@ void panic_report(u32 cpu)
 		report_hook(cpu);
 }
 
+void panic_debugger_set(void (*fn)(struct trap_frame *frame))
+{
+	debugger = fn;
+}
+
+bool panic_has_debugger(void)
+{
+	return debugger;
+}
+
+bool panic_debug(struct trap_frame *frame)
+{
+	if (debugger)
+		debugger(frame);
+	return debugger;
+}
+
 /* Become the one that stops the others; if another CPU was first, wait here to be stopped. */
 static void stopper_become(void)
 {
@@ -45,16 +64,21 @@ static void stopper_become(void)
 			cpu_pause(); /* its NMI ends this */
 }
 
-void panic_nmi(const struct trap_frame *frame)
+bool panic_nmi(const struct trap_frame *frame)
 {
 	struct percpu *cpu = this_cpu();
 	u32 stopper = atomic_load_u32(&stopping);
 
 	if (!stopper || stopper == cpu->index + 1)
-		return;
+		return false;
 	atomic_store_ptr(&cpu->stop_frame, frame);
 	atomic_store_u32(&cpu->is_stopped, 1);
-	machine_halt();
+	if (!atomic_load_u32(&is_holding))
+		machine_halt();
+	while (atomic_load_u32(&is_holding))
+		cpu_pause();
+	atomic_store_u32(&cpu->is_stopped, 0);
+	return true;
 }
 
 /* Is CPU `i` another than this one, on line, and not parked? */
@@ -78,7 +102,32 @@ void cpus_stop(void)
 	for (u32 i = 0; i < cpus_known(); i++)
 		while (is_running(i) && !tsc_is_past(end))
 			cpu_pause();
-	log_break_lock();
+	if (!atomic_load_u32(&is_holding))
+		log_break_lock();
+}
+
+bool cpus_hold(const struct trap_frame *frame)
+{
+	u32 me = cpu_index() + 1;
+
+	if (!atomic_cas_u32(&stopping, 0, me) && atomic_load_u32(&stopping) != me) {
+		(void)panic_nmi(frame);
+		return false;
+	}
+	atomic_store_u32(&is_holding, 1);
+	cpus_stop();
+	return true;
+}
+
+void cpus_release(void)
+{
+	u64 end = tsc_after_us(STOP_WAIT_US);
+
+	atomic_store_u32(&stopping, 0);
+	atomic_store_u32(&is_holding, 0);
+	for (u32 i = 0; i < cpus_known(); i++)
+		while (atomic_load_u32(&percpu_of(i)->is_stopped) && !tsc_is_past(end))
+			cpu_pause();
 }
 
 void backtrace_log(const u64 *calls, u32 nr_calls)
@@ -168,9 +217,11 @@ static void report(const struct trap_frame *frame, u64 rip, u64 rbp)
 	others_print();
 }
 
-static __noreturn void panic_common(const char *text, const struct trap_frame *frame, u64 rip,
-				    u64 rbp)
+/* `where` has the registers of a trap, or just RIP, RSP and RBP. */
+static __noreturn void panic_common(const char *text, const struct trap_frame *where)
 {
+	const struct trap_frame *frame = where->cs ? where : NULL;
+	struct trap_frame copy = *where;
 	u32 depth = ++this_cpu()->panic_depth;
 
 	if (depth > DEPTH_MAX)
@@ -180,9 +231,11 @@ static __noreturn void panic_common(const char *text, const struct trap_frame *f
 		begin_hook();
 	log_err("PANIC: %s", text);
 	if (depth == 1)
-		report(frame, rip, rbp);
+		report(frame, where->rip, where->rbp);
 	else
-		backtrace_print(rip, rbp);
+		backtrace_print(where->rip, where->rbp);
+	if (depth == 1)
+		panic_debug(&copy);
 	if (end_hook)
 		end_hook();
 	machine_halt();
@@ -190,14 +243,17 @@ static __noreturn void panic_common(const char *text, const struct trap_frame *f
 
 void panic(const char *fmt, ...)
 {
+	u64 *base = __builtin_frame_address(0);
+	struct trap_frame where = { .rip = (u64)__builtin_return_address(0) - 1,
+				    .rsp = (u64)(base + 2),
+				    .rbp = *base };
 	char text[160];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	panic_common(text, NULL, (u64)__builtin_return_address(0) - 1,
-		     *(u64 *)__builtin_frame_address(0));
+	panic_common(text, &where);
 }
 
 void panic_trap(const struct trap_frame *frame)
@@ -206,5 +262,5 @@ void panic_trap(const struct trap_frame *frame)
 
 	snprintf(text, sizeof(text), "%s (vector %llu)", trap_name(frame->vector),
 		 (unsigned long long)frame->vector);
-	panic_common(text, frame, frame->rip, frame->rbp);
+	panic_common(text, frame);
 }

@@ -32,9 +32,9 @@ void panic_report(u32 cpu);
 
 /*
  * From the NMI handler, first of all: does not return if a panic or cpus_stop() wants this CPU to
- * stop. `frame` as for nmi_handle().
+ * stop. True if the NMI was to hold this CPU for a while. `frame` as for nmi_handle().
  */
-void panic_nmi(const struct trap_frame *frame);
+bool panic_nmi(const struct trap_frame *frame);
 
 /* Log the calls from frame pointer `rbp` on, at most 32; reads only mapped stacks. */
 void backtrace_print(u64 rip, u64 rbp);
@@ -45,6 +45,24 @@ void backtrace_print(u64 rip, u64 rbp);
  */
 u32 backtrace_take(u64 rip, u64 rbp, u64 low, u64 high, u64 *calls, u32 max_calls);
 void backtrace_log(const u64 *calls, u32 nr_calls);
+
+/*
+ * A debugger of the host: `fn` is called for its #DB and #BP, and when a panic has been reported.
+ * It runs with interrupts off, and returns to go on. Boot CPU, once.
+ */
+void panic_debugger_set(void (*fn)(struct trap_frame *frame));
+
+bool panic_has_debugger(void);
+
+/* From the exception handler. False if there is no debugger. */
+bool panic_debug(struct trap_frame *frame);
+
+/*
+ * cpus_stop() for a while. False if another CPU holds the rest: this one has been held too, where
+ * `frame` says, and has been let go.
+ */
+bool cpus_hold(const struct trap_frame *frame);
+void cpus_release(void);
 
 /* Stop all other CPUs by NMI and wait for them, at most 100 ms; for power-off and reset too. */
 void cpus_stop(void);

@@ -17,6 +17,7 @@ extern const struct ex_entry ex_table_start[];
 extern const struct ex_entry ex_table_end[];
 
 static void (*irq_handlers[256])(void); /* [a] */
+static void (*nmi_handler)(const struct trap_frame *frame); /* [a] */
 
 static const char *const names[32] = {
 	[EXC_DE] = "divide error",
@@ -72,11 +73,18 @@ void irq_dispatch(u8 vector)
 	apic_eoi();
 }
 
+void nmi_handler_set(void (*fn)(const struct trap_frame *frame))
+{
+	atomic_store_ptr(&nmi_handler, fn);
+}
+
 void nmi_handle(const struct trap_frame *frame)
 {
+	void (*fn)(const struct trap_frame *) = atomic_load_ptr(&nmi_handler);
+
 	this_cpu()->nmis++;
-	panic_nmi(frame);
-	watchdog_nmi(frame);
+	if (!panic_nmi(frame) && !watchdog_nmi(frame) && fn)
+		fn(frame);
 }
 
 bool trap_fix_up(struct trap_frame *frame)
@@ -95,6 +103,8 @@ void trap_handle(struct trap_frame *frame)
 		irq_dispatch((u8)frame->vector);
 	else if (frame->vector == EXC_NMI)
 		nmi_handle(frame);
+	else if ((frame->vector == EXC_DB || frame->vector == EXC_BP) && panic_debug(frame))
+		return;
 	else if (frame->vector == EXC_DF || frame->vector == EXC_MC || !trap_fix_up(frame))
 		panic_trap(frame);
 }

@@ -34,6 +34,9 @@ void irq_dispatch(u8 vector);
  */
 void nmi_handle(const struct trap_frame *frame);
 
+/* Call `fn` on every NMI that neither stops CPUs nor is the watchdog's; from where, see above. */
+void nmi_handler_set(void (*fn)(const struct trap_frame *frame));
+
 /* Continue at the fix-up of the faulting instruction, if the exception table has one. */
 bool trap_fix_up(struct trap_frame *frame);
 

@@ -31,20 +31,21 @@ static struct watch {
 static u32 is_reporting; /* [a] */
 
 /* No fault may happen here: its IRET would let the next NMI in. Only this CPU's stack is read. */
-void watchdog_nmi(const struct trap_frame *frame)
+bool watchdog_nmi(const struct trap_frame *frame)
 {
 	struct percpu *cpu = this_cpu();
 	struct watch *w = &watches[cpu->index];
 	bool is_stack;
 
 	if (atomic_load_u32(&w->answer) != ANSWER_WANTED)
-		return;
+		return false;
 	if (frame) {
 		is_stack = frame->rsp < cpu->stack_top && cpu->stack_top - frame->rsp < STACK_BYTES;
 		w->nr_calls = backtrace_take(frame->rip, frame->rbp, is_stack ? frame->rsp : ~0ull,
 					     cpu->stack_top, w->calls, CALLS_MAX);
 	}
 	atomic_store_u32(&w->answer, frame ? ANSWER_HOST : ANSWER_GUEST);
+	return true;
 }
 
 /* Where CPU `i` is: its answer is waited for until `end`. */

@@ -17,7 +17,7 @@ struct trap_frame;
 /* This CPU does its work. From a timer about once a second, interrupts on, no lock held. */
 void watchdog_beat(void);
 
-/* From the NMI handler: note where this CPU is if the watchdog asks. */
-void watchdog_nmi(const struct trap_frame *frame);
+/* From the NMI handler: note where this CPU is if the watchdog asks. Did it? */
+bool watchdog_nmi(const struct trap_frame *frame);
 
 #endif

@@ -48,6 +48,7 @@ static inline bool lapic_view_is_live(enum lapic_view view)
 
 /* Reasons that turn the hardware off for a whole VM, one bit each in vm->lapic_inhibits. */
 #define LAPIC_INHIBIT_TEST BIT(0) /* the guest of a testdev VM asked for it */
+#define LAPIC_INHIBIT_DEBUG BIT(1) /* a debugger's single steps are to hold interrupts back */
 
 /* Choose the path of a new VM: the best that this CPU and the configuration allow. ERR_NOMEM. */
 enum err lapic_hw_create(struct vm *vm) __must_check;

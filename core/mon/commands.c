@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "arch/x86/atomic.h"
+#include "arch/x86/insn.h"
 #include "arch/x86/iso_cpu.h"
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
@@ -372,6 +373,14 @@ void cmd_poweroff(const struct args *a __unused_arg)
 {
 	all_stop("switched off");
 	machine_poweroff();
+}
+
+void cmd_debug(const struct args *a __unused_arg)
+{
+	console_print(panic_has_debugger() ? "all stands for a debugger\n" :
+					     "no debugger: 'gdb' is not set in lamina.toml\n");
+	if (panic_has_debugger())
+		breakpoint_raise();
 }
 
 void cmd_quit(const struct args *a __unused_arg)
