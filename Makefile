@@ -6,7 +6,7 @@ say = $(if $(V),@:,@echo "  $(1)	$(2)")
 
 PACKAGES := gcc binutils libc6-dev make python3 libcmocka-dev acpica-tools libzydis-dev \
 	libzycore-dev newlib-source gnu-efi xz-utils gdisk mtools busybox-static cpio dpkg-dev cppcheck spin \
-	sbsigntool openssl dnsmasq-base iproute2
+	sbsigntool openssl dnsmasq-base iproute2 gdb
 
 # The core: one ELF file at a fixed address, made of everything below these folders.
 CORE_DIRS := arch/x86 core core/lib core/dev core/emul core/load core/mon vmx svm drivers
@@ -32,7 +32,7 @@ CORE_FLAGS := $(COMMON) -nostdinc -isystem $(GCC_INCLUDE) -isystem build/newlib/
 BOOT_FLAGS := $(COMMON) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -fpic \
 	-fshort-wchar -maccumulate-outgoing-args -DGNU_EFI_USE_MS_ABI -fvisibility=hidden
 
-.PHONY: all variants guests image pxe unified sign run run-svm run-vmx test test-long check bench setup emulators guest clean help
+.PHONY: all variants guests image pxe unified sign run run-svm run-vmx debug test test-long check bench setup emulators guest clean help
 all: build/BOOTX64.EFI
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo 'make run      boot the image in QEMU, under KVM if it can nest, else as run-svm'
 	@echo 'make run-svm  boot it in QEMU on an emulated CPU with SVM'
 	@echo 'make run-vmx  boot it in Bochs on an emulated CPU with VMX'
+	@echo 'make debug    boot it in QEMU with gdb on its second serial line; CPU=vmx: in Bochs'
 	@echo 'make check    layers, shape, host tests and static analysis: the gate of a commit'
 	@echo 'make test     all tests'
 	@echo 'make test-long  all tests, then larger models and the fuzzers'
@@ -241,6 +242,9 @@ run-svm: image emulators
 
 run-vmx: image emulators
 	@scripts/run vmx
+
+debug: image emulators
+	@scripts/debug $(CPU)
 
 # Test guests: ELF32 for multiboot; one is also an ELF64 file with nothing but a PVH note.
 GUEST_FLAGS := -std=gnu17 -O2 -ffreestanding -mno-red-zone -mgeneral-regs-only -fno-stack-protector \

@@ -8,7 +8,9 @@ import os
 import pty
 import select
 import shutil
+import socket
 import subprocess
+import threading
 import tty
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -16,16 +18,56 @@ EMU = os.path.join(ROOT, "build/emu")
 SHARE = os.path.join(EMU, "root/usr/share")
 
 
-class Emulator:
-    """A running emulator: bytes of the serial line, and the end of the process."""
+def bridge(line, path, log="/dev/null"):
+    """Join a line with whoever connects to the Unix socket at `path`, one after the other, for as
+    long as the program runs. What comes while nobody is there is only in the log."""
+    copy = open(log, "wb", buffering=0)
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path)
+    server.listen()
 
-    def __init__(self, directory):
+    def pump():
+        client = None
+        while True:
+            ready = select.select([line, client or server], [], [])[0]
+            try:
+                if line in ready:
+                    data = os.read(line, 4096)
+                    copy.write(data)
+                    if client:
+                        client.sendall(data)
+                if server in ready:
+                    client = server.accept()[0]
+                elif client in ready:
+                    data = client.recv(4096)
+                    if data:
+                        os.write(line, data)
+                    else:
+                        client = None
+            except ConnectionError:
+                client = None
+            except OSError:
+                return  # the machine is off
+
+    threading.Thread(target=pump, daemon=True).start()
+
+
+class Emulator:
+    """A running emulator: bytes of the serial line, and the end of the process. With `gdb`, the
+    second serial line is behind the Unix socket gdb.sock in its directory."""
+
+    def __init__(self, directory, gdb=False):
         self.directory = os.path.abspath(directory)
         shutil.rmtree(self.directory, ignore_errors=True)
         os.makedirs(self.directory)
         self.line, self.far_end = pty.openpty()
         tty.setraw(self.far_end)
         self.process = None
+        self.gdb_line, self.gdb_far_end = pty.openpty() if gdb else (None, None)
+        self.gdb_socket = os.path.join(self.directory, "gdb.sock")
+        if gdb:
+            tty.setraw(self.gdb_far_end)
+            bridge(self.gdb_line, self.gdb_socket)
 
     def spawn(self, command):
         output = open(os.path.join(self.directory, "emulator.log"), "wb")
@@ -57,6 +99,8 @@ class Emulator:
         self.process.wait()
         os.close(self.line)
         os.close(self.far_end)
+        if self.gdb_line:
+            os.close(self.gdb_far_end)  # the other one is the bridge's
 
 
 class Qemu(Emulator):
@@ -65,12 +109,15 @@ class Qemu(Emulator):
     `serial` the line leads nowhere but to a device of `extra`: its character device is "line"."""
 
     def __init__(self, image, directory, cpus=2, memory_mib=1024, cpu="max", accel="tcg",
-                 disk="virtio", serial=True, extra=(), machine="q35", prefix=(),
+                 disk="virtio", serial=True, gdb=False, extra=(), machine="q35",
+                 prefix=(),
                  firmware=("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd")):
-        super().__init__(directory)
+        super().__init__(directory, gdb)
         device = {"virtio": ["-device", "virtio-blk-pci,drive=disk,bootindex=0"],
                   "usb": ["-device", "qemu-xhci", "-device",
                           "usb-storage,drive=disk,bootindex=0"]}[disk]
+        second = ["-chardev", "serial,id=gdb,path=" + os.ttyname(self.gdb_far_end),
+                  "-serial", "chardev:gdb"] if gdb else []
         if image:
             device += ["-drive", "if=none,id=disk,format=raw,snapshot=on,file="
                        + os.path.abspath(image)]
@@ -84,7 +131,7 @@ class Qemu(Emulator):
             "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
             "-drive", "if=pflash,format=raw,readonly=on,file=" + code,
             "-drive", "if=pflash,format=raw,snapshot=on,file=" + variables,
-            *(device if image else []), *extra])
+            *second, *(device if image else []), *extra])
 
 
 BOCHS_CONFIG = """\
@@ -97,6 +144,7 @@ cylinders={cylinders}, heads=16, spt=32
 boot: disk
 display_library: rfb, options="timeout=0"
 com1: enabled=1, mode=term, dev={line}
+{second}
 log: {directory}/bochs.log
 panic: action=fatal
 error: action=ignore
@@ -114,14 +162,15 @@ class Bochs(Emulator):
     """i440fx under OVMF; VMX on the default model, SVM on "ryzen"."""
 
     def __init__(self, image, directory, cpus=2, memory_mib=1024, model="corei7_haswell_4770",
-                 features="", ips=100000000):
-        super().__init__(directory)
+                 features="", ips=100000000, gdb=False):
+        super().__init__(directory, gdb)
         # The image is shared and only read; Bochs would refuse to start beside another one.
         copy = os.path.join(self.directory, "disk.img")
         os.symlink(os.path.abspath(image), copy)
         config = BOCHS_CONFIG.format(
             model=model, cpus=cpus, ips=ips, memory_mib=memory_mib, share=SHARE, image=copy,
             features=features, directory=self.directory, line=os.ttyname(self.far_end),
+            second="com2: enabled=1, mode=term, dev=" + os.ttyname(self.gdb_far_end) if gdb else "",
             cylinders=os.path.getsize(image) // BOCHS_CYLINDER)
         path = os.path.join(self.directory, "bochsrc")
         with open(path, "w", encoding="ascii") as file:

@@ -14,6 +14,7 @@ sys.path[:0] = [os.path.join(HERE, "e2e"), os.path.join(HERE, "../scripts")]
 
 import boot_ways  # noqa: E402
 import consoles  # noqa: E402
+import debugger  # noqa: E402
 import errors  # noqa: E402
 import guests  # noqa: E402
 import isolation  # noqa: E402
@@ -24,9 +25,10 @@ import share  # noqa: E402
 import spec  # noqa: E402
 from session import Failure, Skip  # noqa: E402
 
-TESTS = (linux.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS + errors.TESTS
-         + isolation.TESTS + boot_ways.TESTS + lastwords.TESTS + consoles.TESTS)
-LONG_TESTS = share.LONG_TESTS + guests.LONG_TESTS + boot_ways.LONG_TESTS
+TESTS = (linux.TESTS + debugger.TESTS + spec.TESTS + monitor.TESTS + share.TESTS + guests.TESTS
+         + errors.TESTS + isolation.TESTS + boot_ways.TESTS + lastwords.TESTS + consoles.TESTS)
+LONG_TESTS = (share.LONG_TESTS + guests.LONG_TESTS + boot_ways.LONG_TESTS
+              + debugger.LONG_TESTS)
 
 
 def tail(name):

@@ -77,6 +77,7 @@ def looking(d):
 
 
 REFUSALS = [
+    ("debug", "no debugger: .gdb. is not set"),
     ("frobnicate", "unknown command; 'help'"), ("help nothing", "nothing: unknown command"),
     ("vms 1", "vms: takes no argument"), ("vm", "something is missing; usage: vm VM"),
     ("regs gamma", "no VM 'gamma'"), ("regs alpha/7", "no vCPU '7', but 0 to 0"),

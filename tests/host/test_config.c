@@ -178,7 +178,7 @@ static void test_keys(void **state)
 		   "kernel, initrd, modules, cmdline, testdev, lapic, on_reset, on_crash");
 	assert_bad("[lamina]\ncpus = 1\n",
 		   "t:2:1: cpus: unknown key in [lamina]; allowed: on_end, debug_exit, log_level, "
-		   "escape, smt");
+		   "escape, smt, gdb");
 	assert_bad(VM "memory = \"64M\"\n", "t:5:1: memory: given twice, first in line 3");
 	assert_bad(VM "cpus\n", "t:5:5: cpus: expected '=', found the end of the line");
 	assert_bad(VM "cpus : 1\n", "t:5:6: cpus: expected '=', found ':'");
