@@ -24,11 +24,11 @@
 /* Whatever the mapping allows, kernel's or user's. */
 static enum err translate(struct vcpu *v, u64 gva, gpa_t *gpa)
 {
-	struct gmem_fault fault;
+	u32 pf_err;
 
-	if (!gmem_translate(v, (gva_t){ gva }, ACCESS_READ, false, gpa, &fault))
+	if (!gmem_translate(v, (gva_t){ gva }, ACCESS_READ, false, gpa, &pf_err))
 		return ERR_NONE;
-	return gmem_translate(v, (gva_t){ gva }, ACCESS_READ, true, gpa, &fault);
+	return gmem_translate(v, (gva_t){ gva }, ACCESS_READ, true, gpa, &pf_err);
 }
 
 static u64 linear_rip(struct vcpu *v)

@@ -65,6 +65,11 @@ static bool is_known(u16 port, hpa_t hpa)
 	return false;
 }
 
+bool hostcon_has_port(u16 port)
+{
+	return is_known(port, (hpa_t){ 0 });
+}
+
 /* Several tables may name the same line. */
 static void line_add(enum err probed, const struct serial *line)
 {

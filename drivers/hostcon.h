@@ -20,6 +20,9 @@ void hostcon_find_early(void);
  */
 void hostcon_find_late(const struct fbcon_screen *screen);
 
+/* Is the 16550 at `port` one of them? */
+bool hostcon_has_port(u16 port);
+
 /* Put one byte; calls are serialized but in a panic. */
 void hostcon_put(u8 byte);
 

@@ -312,6 +312,28 @@ static inline enum err insn_fxrstor_safe(const void *area)
 }
 
 /* Memory that may not be mapped. */
+static inline enum err load8_safe(const void *p, u8 *value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("movb (%[p]), %[value]")
+			 : [fault] "=&r"(fault), [value] "=&q"(*value)
+			 : [p] "r"(p)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
+static inline enum err store8_safe(void *p, u8 value)
+{
+	u32 fault;
+
+	__asm__ volatile(SAFE("movb %[value], (%[p])")
+			 : [fault] "=&r"(fault)
+			 : [p] "r"(p), [value] "q"(value)
+			 : "memory", "cc");
+	return fault ? ERR_FAULT : ERR_NONE;
+}
+
 static inline enum err load64_safe(const void *p, u64 *value)
 {
 	u32 fault;

@@ -65,10 +65,13 @@
 #define FLUSH_CMD_L1D 1
 #define BP_CFG_SPEC_REDUCE REG_BIT(4)
 
+#define RFLAGS_STATUS 0x8d5 /* CF, PF, AF, ZF, SF, OF */
 #define RFLAGS_FIXED REG_BIT(1) /* always 1 */
 #define RFLAGS_TF REG_BIT(8)
 #define RFLAGS_IF REG_BIT(9)
+#define RFLAGS_DF REG_BIT(10)
 #define RFLAGS_AC REG_BIT(18)
+#define RFLAGS_ID REG_BIT(21)
 
 #define XCR0_X87 REG_BIT(0)
 #define XCR0_SSE REG_BIT(1)

@@ -49,9 +49,7 @@ static const u8 others[][2] = {
 };
 
 /* RFLAGS that a debugger may change. */
-#define FLAGS                                                                                      \
-	(RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_DF |       \
-	 RFLAGS_OF | RFLAGS_AC | RFLAGS_ID)
+#define FLAGS (RFLAGS_STATUS | RFLAGS_TF | RFLAGS_DF | RFLAGS_AC | RFLAGS_ID)
 
 static u32 nr_threads(void)
 {
