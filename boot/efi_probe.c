@@ -103,7 +103,7 @@ static void mix(struct bootinfo *info, UINTN at, UINT64 value)
 static BOOLEAN entropy_from_cpu(struct bootinfo *info)
 {
 	UINT32 eax, ebx, ecx = 0, edx;
-	unsigned long long value;
+	unsigned long long value = 0;
 
 	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_RDRND))
 		return FALSE;

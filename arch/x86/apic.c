@@ -111,7 +111,7 @@ void apic_enable(void)
 	static const u16 lvts[] = { APIC_LVT_TIMER, APIC_LVT_LINT0, APIC_LVT_LINT1 };
 	u64 base = rdmsr(MSR_APIC_BASE);
 
-	/* APICBASE.EN is never cleared: that resets the APIC, and some emulators never come back. */
+	/* EN is never cleared: that resets the APIC, and some emulators never come back. */
 	if (!regs && !(base & APIC_BASE_EXTD))
 		wrmsr(MSR_APIC_BASE, base | APIC_BASE_EN | APIC_BASE_EXTD);
 	for (unsigned i = 0; i < ARRAY_SIZE(lvts); i++)

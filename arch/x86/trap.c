@@ -89,7 +89,9 @@ void nmi_handle(const struct trap_frame *frame)
 
 bool trap_fix_up(struct trap_frame *frame)
 {
-	for (const struct ex_entry *e = ex_table_start; e < ex_table_end; e++)
+	u64 count = ((u64)ex_table_end - (u64)ex_table_start) / sizeof(struct ex_entry);
+
+	for (const struct ex_entry *e = ex_table_start; count--; e++)
 		if ((u64)&e->from + (u64)(s64)e->from == frame->rip) {
 			frame->rip = (u64)&e->to + (u64)(s64)e->to;
 			return true;
