@@ -19,10 +19,12 @@
 
 /*
  * The FIFO's 16 bytes take 1.4 ms to arrive at 115200 baud: one look in that time loses none. But
- * each look takes a guest's CPU away from it, so they come seldom while nobody types.
+ * each look takes a guest's CPU away from it, so they come seldom while nobody types, and more so
+ * when the line has an interrupt that wakes us.
  */
 #define POLL_US 1000
 #define IDLE_POLL_US 10000
+#define IDLE_POLL_IRQ_US 50000
 #define IDLE_AFTER_US 5000000
 
 /* How often a writer looks at the lock before it writes without: a panic must get through. */
@@ -49,6 +51,7 @@ static u8 input_bytes[INPUT_BYTES];
 static struct ring inputs = { input_bytes, INPUT_BYTES, 0, 0 }; /* [L:console] */
 
 static struct timer poll_timer;
+static bool has_irq; /* [o] boot CPU: one has come */
 static u64 awake_until; /* [o] boot CPU */
 
 struct held {
@@ -277,7 +280,17 @@ static void poll(struct timer *t)
 	if (is_input)
 		awake_until = tsc_after_us(IDLE_AFTER_US);
 	monitor->tick();
-	timer_arm(t, tsc_after_us(tsc_is_past(awake_until) ? IDLE_POLL_US : POLL_US));
+	if (!tsc_is_past(awake_until))
+		timer_arm(t, tsc_after_us(POLL_US));
+	else
+		timer_arm(t, tsc_after_us(has_irq ? IDLE_POLL_IRQ_US : IDLE_POLL_US));
+}
+
+void console_interrupt(void)
+{
+	has_irq = true;
+	if (input_peek() >= 0)
+		timer_hasten(&poll_timer);
 }
 
 void console_start(const struct console_reader *reader)

@@ -4,7 +4,8 @@
  * monitor. One guest is selected: what it prints appears, what the operator types goes to it. The
  * last 64 KiB of each guest are kept; what it printed unseen is shown when it is selected. The
  * escape character changes between the selected guest and the monitor. Output from any CPU and
- * context; input is polled by a timer on the boot CPU, and by everybody who waits for the line.
+ * context; input is taken by an interrupt of the boot CPU, by a timer there, and by everybody who
+ * waits for the line.
  */
 #ifndef CORE_CONSOLE_H
 #define CORE_CONSOLE_H
@@ -34,6 +35,9 @@ void console_init(const struct console_line *line, u8 escape);
 
 /* Start polling for input; `monitor`, which lasts, reads it while no guest does. */
 void console_start(const struct console_reader *monitor);
+
+/* The line has received something, or is about to. In an interrupt handler of the boot CPU. */
+void console_interrupt(void);
 
 /* The console for VM `index`, or for the one that had it last; false: there is none. Boot CPU. */
 bool console_select(u32 index);

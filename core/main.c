@@ -15,6 +15,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/spec.h"
 #include "arch/x86/symbols.h"
+#include "arch/x86/trap.h"
 #include "arch/x86/watchdog.h"
 #include "boot/bootinfo.h"
 #include "boot/checkpoints.h"
@@ -324,6 +325,8 @@ void core_main(const struct bootinfo *info)
 	checkpoint(CP_RUN);
 	monitor_init((u8)boot->config.escape, quit);
 	console_start(&reader);
+	irq_handler_set(IRQ_CONSOLE, console_interrupt);
+	hostcon_irq_on(IRQ_CONSOLE);
 	vm_all_over_set(all_over);
 	start_debugger();
 	for (u32 i = 0; i < boot->config.nr_vms; i++)

@@ -16,6 +16,7 @@ struct timer_queue {
 	struct lock lock;
 	struct list timers; /* [L:queue] sorted by deadline */
 	bool is_by_guest; /* [o] see timer_by_guest() */
+	struct timer *hastened; /* [o] by an interrupt handler; NULL: none */
 	bool is_due; /* [o] the interrupt has come since timer_run() */
 } __aligned(64);
 
@@ -107,6 +108,12 @@ void timer_arm(struct timer *t, u64 deadline_tsc)
 		ipi_send(percpu_of(t->cpu)->apic_id, IRQ_TIMER_MOVED);
 }
 
+void timer_hasten(struct timer *t)
+{
+	atomic_store_ptr(&queues[cpu_index()].hastened, t);
+	timer_interrupt();
+}
+
 bool timer_cancel(struct timer *t)
 {
 	struct timer_queue *q = &queues[t->cpu];
@@ -124,10 +131,16 @@ bool timer_cancel(struct timer *t)
 static struct timer *queue_take_due(struct timer_queue *q)
 {
 	struct timer *t;
+	bool is_due;
 
 	lock_acquire(&q->lock);
-	t = queue_first(q);
-	if (t && tsc_is_past(t->deadline_tsc)) {
+	t = atomic_xchg_ptr(&q->hastened, NULL);
+	is_due = t && t->is_armed;
+	if (!is_due) {
+		t = queue_first(q);
+		is_due = t && tsc_is_past(t->deadline_tsc);
+	}
+	if (is_due) {
 		queue_remove(t);
 	} else {
 		hardware_arm(q);

@@ -33,6 +33,12 @@ void timer_arm(struct timer *t, u64 deadline_tsc);
  */
 bool timer_cancel(struct timer *t);
 
+/*
+ * Let `t` fire as soon as this CPU runs its timers, if it is armed or will be until then. From an
+ * interrupt handler of the CPU that `t` belongs to; one timer on each CPU may be hastened.
+ */
+void timer_hasten(struct timer *t);
+
 /* Run what is due on this CPU and program the hardware for the next. */
 void timer_run(void);
 

@@ -3,10 +3,13 @@
 
 #include "arch/x86/acpi.h"
 #include "arch/x86/insn.h"
+#include "arch/x86/ioapic.h"
 #include "core/lib/log.h"
 #include "drivers/serial.h"
 
 #define LINES_MAX 6
+#define FIRST_PORT 0x3f8
+#define FIRST_ISA_IRQ 4
 #define DEBUGGER_PORT 0x2f8
 #define DEBUGCON_PORT 0xe9
 
@@ -91,7 +94,7 @@ static void port_add(u16 port)
 void hostcon_find_early(void)
 {
 	has_debugcon = in8(DEBUGCON_PORT) == DEBUGCON_PORT; /* it reads as its number */
-	port_add(0x3f8);
+	port_add(FIRST_PORT);
 	port_add(0x3e8);
 	port_add(0x2e8);
 	if (!nr_lines)
@@ -117,4 +120,13 @@ void hostcon_find_late(const struct fbcon_screen *screen)
 	log_info("console: screen of %u x %u", screen->width_pixels, screen->height_pixels);
 	has_screen = true;
 	log_show(SCREEN);
+}
+
+void hostcon_irq_on(u8 vector)
+{
+	for (u32 n = 0; n < nr_lines; n++)
+		if (lines[n].port == FIRST_PORT && !ioapic_isa_route(FIRST_ISA_IRQ, vector))
+			serial_irq_on(&lines[n]);
+		else
+			log_info("console: line %u has no interrupt, so it is polled", n);
 }

@@ -23,6 +23,12 @@ void hostcon_find_late(const struct fbcon_screen *screen);
 /* Is the 16550 at `port` one of them? */
 bool hostcon_has_port(u16 port);
 
+/*
+ * The first legacy line, which nearly every operator uses, raises `vector` on this CPU when it has
+ * received something, if the machine's tables say how; the others are polled. Boot CPU.
+ */
+void hostcon_irq_on(u8 vector);
+
 /* Put one byte; calls are serialized but in a panic. */
 void hostcon_put(u8 byte);
 

@@ -23,6 +23,8 @@
 #define LCR_DLAB 0x80
 #define FCR_ENABLE_CLEAR 0x07
 #define MCR_DTR_RTS_OUT2 0x0b
+#define IER_RECEIVED 0x01
+#define IER_EMPTY 0x02
 #define LSR_DATA 0x01
 #define LSR_EMPTY 0x20
 
@@ -128,4 +130,11 @@ int serial_get(struct serial *line)
 	if (!line->is_present || !(reg_read(line, REG_LSR) & LSR_DATA))
 		return -1;
 	return reg_read(line, REG_DATA);
+}
+
+void serial_irq_on(const struct serial *line)
+{
+	/* That there is room is an interrupt at once: an edge that shows whether the way works. */
+	reg_write(line, REG_IER, IER_EMPTY);
+	reg_write(line, REG_IER, IER_RECEIVED);
 }

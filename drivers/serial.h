@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One 16550 serial line of the host: 115200 8N1, FIFO, no interrupts. Polled; every wait is
+ * One 16550 serial line of the host: 115200 8N1, FIFO. Polled, with an interrupt if wanted; every wait is
  * bounded, so that a dead line costs time but hangs nothing. Callers serialize (the log's lock or
  * the console's); output in a panic may interleave.
  */
@@ -37,5 +37,8 @@ void serial_put(struct serial *line, u8 byte);
 
 /* One received byte, or -1. */
 int serial_get(struct serial *line);
+
+/* From now on the line's interrupt is raised when something is received, and once for a start. */
+void serial_irq_on(const struct serial *line);
 
 #endif

@@ -85,6 +85,30 @@ _Static_assert(offsetof(struct acpi_fadt, x_dsdt) == 140, "acpi_fadt layout");
 _Static_assert(sizeof(struct acpi_fadt) == 276, "acpi_fadt layout");
 #define FADT_RESET_REG_SUP BIT(10) /* in flags */
 
+/* Structures of the MADT, which lie behind MADT_ENTRIES bytes. */
+#define MADT_ENTRIES 44
+#define MADT_IOAPIC 1
+#define MADT_OVERRIDE 2
+
+struct madt_ioapic {
+	u8 type, length; /* 1, 12 */
+	u8 id, reserved;
+	u32 address;
+	u32 gsi_base;
+} __packed;
+_Static_assert(sizeof(struct madt_ioapic) == 12, "madt_ioapic layout");
+
+struct madt_override {
+	u8 type, length; /* 2, 10 */
+	u8 bus, irq;
+	u32 gsi;
+	u16 flags;
+} __packed;
+_Static_assert(sizeof(struct madt_override) == 10, "madt_override layout");
+#define MPS_ACTIVE_HIGH 1u /* "MPS INTI Flags" */
+#define MPS_EDGE (1u << 2)
+#define MPS_LEVEL (3u << 2)
+
 /* Sum of all bytes; 0 for what carries its right checksum. */
 static inline u8 acpi_sum(const void *data, size_t len_bytes)
 {

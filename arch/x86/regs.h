@@ -138,6 +138,7 @@
 #define IRQ_POSTED 0xf3 /* posted-interrupt notification */
 #define IRQ_CALL 0xf4 /* run the function in the per-CPU mail box */
 #define IRQ_TIMER_MOVED 0xf5 /* as IRQ_TIMER, from a CPU that has put a timer into the queue */
+#define IRQ_CONSOLE 0xf6 /* a serial line has received something */
 #define IRQ_SPURIOUS 0xff
 
 /* MSR numbers: MSR_<name> for each line of msrs.def. */

@@ -66,25 +66,6 @@ struct madt_lapic {
 _Static_assert(sizeof(struct madt_lapic) == 8, "madt_lapic layout");
 #define MADT_ENABLED BIT(0)
 
-struct madt_ioapic {
-	u8 type, length; /* 1, 12 */
-	u8 id, reserved;
-	u32 address;
-	u32 gsi_base;
-} __packed;
-_Static_assert(sizeof(struct madt_ioapic) == 12, "madt_ioapic layout");
-
-struct madt_override {
-	u8 type, length; /* 2, 10 */
-	u8 bus, irq;
-	u32 gsi;
-	u16 flags;
-} __packed;
-_Static_assert(sizeof(struct madt_override) == 10, "madt_override layout");
-#define MPS_ACTIVE_HIGH 1u /* "MPS INTI Flags" */
-#define MPS_EDGE (1u << 2)
-#define MPS_LEVEL (3u << 2)
-
 struct madt_lapic_nmi {
 	u8 type, length; /* 4, 6 */
 	u8 uid;
