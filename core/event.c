@@ -227,6 +227,7 @@ static bool is_quiet(struct vcpu *v)
 static __attribute__((noinline)) void event_choose(struct vcpu *v)
 {
 	u32 blocking = hv_blocking_get(v);
+	bool irq, nmi;
 
 	/* While one is handled, all that arrive are one. */
 	if (blocking & BLOCK_NMI)
@@ -238,10 +239,11 @@ static __attribute__((noinline)) void event_choose(struct vcpu *v)
 		inject_irq(v, blocking);
 	}
 	/* A debugger's step is of the instruction that it sees, and no handler's. */
-	if (v->debug.is_stepping)
-		hv_window(v, false, false);
-	else
-		hv_window(v, injection_pending(v), atomic_load_u32(&v->nmi_pending) != 0);
+	irq = !v->debug.is_stepping && injection_pending(v);
+	nmi = !v->debug.is_stepping && atomic_load_u32(&v->nmi_pending);
+	hv_window(v, irq, nmi);
+	/* What the local APIC alone waits for is given on the isolated tables. */
+	v->hot->is_window_fast = irq && !nmi && !extint_pending(v) && !v->hot->apic_live;
 }
 
 void event_deliver(struct vcpu *v)
