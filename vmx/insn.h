@@ -9,45 +9,7 @@
 
 #include "arch/x86/types.h"
 #include "core/lib/err.h"
-
-#define VMCS16(name, encoding)
-#define VMCS32(name, encoding)
-#define VMCS64(name, encoding)
-#define VMCSNAT(name, encoding)
-
-#undef VMCS16
-#define VMCS16(name, encoding) VMCS_##name = (encoding),
-enum vmcs16 {
-#include "vmx/fields.def"
-};
-#undef VMCS16
-#define VMCS16(name, encoding)
-
-#undef VMCS32
-#define VMCS32(name, encoding) VMCS_##name = (encoding),
-enum vmcs32 {
-#include "vmx/fields.def"
-};
-#undef VMCS32
-#define VMCS32(name, encoding)
-
-#undef VMCS64
-#define VMCS64(name, encoding) VMCS_##name = (encoding),
-enum vmcs64 {
-#include "vmx/fields.def"
-};
-#undef VMCS64
-#define VMCS64(name, encoding)
-
-#undef VMCSNAT
-#define VMCSNAT(name, encoding) VMCS_##name = (encoding),
-enum vmcsnat {
-#include "vmx/fields.def"
-};
-#undef VMCSNAT
-#undef VMCS16
-#undef VMCS32
-#undef VMCS64
+#include "vmx/fields.h"
 
 /* Always inlined: code on the isolated tables must not call a copy outside. */
 #define VMCS_INLINE static inline __attribute__((always_inline))
@@ -108,31 +70,21 @@ VMX_REGION_INSN(vmxon)
 VMX_REGION_INSN(vmclear)
 VMX_REGION_INSN(vmptrld)
 
-/* Operand of INVEPT and INVVPID, whose failure is a bug of ours as that of vmwrite() is. */
-struct inv_operand {
-	u64 first; /* EPTP, or VPID */
-	u64 second; /* 0, or linear address */
-};
-
-static inline void invept(u64 type, u64 eptp)
-{
-	struct inv_operand operand = { eptp, 0 };
-
-	__asm__ volatile("invept %0, %1\n\tja 1f\n\tud2\n1:"
-			 :
-			 : "m"(operand), "r"(type)
-			 : "cc", "memory");
-}
-
-static inline void invvpid(u64 type, u16 vpid)
-{
-	struct inv_operand operand = { vpid, 0 };
-
-	__asm__ volatile("invvpid %0, %1\n\tja 1f\n\tud2\n1:"
-			 :
-			 : "m"(operand), "r"(type)
-			 : "cc", "memory");
-}
+/*
+ * Instructions with a type of operation and two words in memory: EPTP or VPID, and a linear address
+ * or 0. A refusal is a bug of ours as that of vmwrite() is.
+ */
+#define VMX_INV_INSN(name)                                                                         \
+	static inline void name(u64 type, u64 context)                                             \
+	{                                                                                          \
+		u64 operand[2] = { context, 0 };                                                   \
+		__asm__ volatile(#name " %0, %1\n\tja 1f\n\tud2\n1:"                               \
+				 :                                                                 \
+				 : "m"(operand), "r"(type)                                         \
+				 : "cc", "memory");                                                \
+	}
+VMX_INV_INSN(invept)
+VMX_INV_INSN(invvpid)
 
 /*
  * Let the host's own handlers have an exit for an NMI or a machine check. The handler's IRET also
