@@ -23,6 +23,6 @@ void svm_dump(struct vcpu *v)
 	log_err("  exit %llx info %016llx %016llx int info %016llx", (ull)vmcb->exit_code,
 		(ull)vmcb->exit_info1, (ull)vmcb->exit_info2, (ull)vmcb->exit_int_info);
 	log_err("  vintr %016llx int state %llx event %016llx intercepts %08x %08x",
-		(ull)vmcb->vintr, (ull)vmcb->int_state, (ull)vmcb->event_inj, vmcb->intercept3,
-		vmcb->intercept4);
+		(ull)vmcb->vintr, (ull)vmcb->int_state, (ull)vmcb->event_inj, vmcb->intercepts[3],
+		vmcb->intercepts[4]);
 }

@@ -10,24 +10,16 @@
 
 #include "arch/x86/regs.h"
 
-static void iret_intercept(struct vcpu *v, bool is_on)
-{
-	struct vmcb *vmcb = svm_vmcb(v);
-
-	vmcb->intercept3 = (u32)bits_put(vmcb->intercept3, INTERCEPT3_IRET, is_on);
-	svm_dirty(v);
-}
-
 static void nmi_block(struct vcpu *v)
 {
 	svm_vcpu(v)->nmi = SVM_NMI_BLOCKED;
-	iret_intercept(v, true);
+	svm_intercept(svm_vmcb(v), SVM_EXIT_IRET, true);
 }
 
 static void nmi_reopen(struct vcpu *v)
 {
 	svm_vcpu(v)->nmi = SVM_NMI_OPEN;
-	iret_intercept(v, false);
+	svm_intercept(svm_vmcb(v), SVM_EXIT_IRET, false);
 }
 
 /* The CPU delivers it as soon as nothing blocks it, and blocks further ones itself. */
@@ -122,7 +114,7 @@ void svm_nmi_iret(struct vcpu *v)
 
 	svm->nmi = SVM_NMI_IRET;
 	svm->iret_rip = svm_vmcb(v)->rip;
-	iret_intercept(v, false);
+	svm_intercept(svm_vmcb(v), SVM_EXIT_IRET, false);
 }
 
 u32 svm_blocking_get(struct vcpu *v)
@@ -211,7 +203,7 @@ bool svm_step_done(struct vcpu *v)
 void svm_window(struct vcpu *v, bool irq, bool nmi)
 {
 	if (svm_caps.has_vnmi) {
-		iret_intercept(v, nmi);
+		svm_intercept(svm_vmcb(v), SVM_EXIT_IRET, nmi);
 		nmi = false;
 	}
 	if (nmi && svm_vcpu(v)->nmi == SVM_NMI_IRET)

@@ -10,12 +10,6 @@
 #include "core/msr.h"
 #include "core/trace.h"
 
-enum svm_exit_code {
-#define X(code, name, kind, decode, class) SVM_EXIT_##name = (int)(code),
-#include "svm/exits.def"
-#undef X
-};
-
 /*
  * Without NRIP save the length of the few fast instructions is taken for granted: a prefix in
  * front of them, which no compiler emits, is not seen then. Others are decoded on the slow path.
@@ -231,10 +225,6 @@ ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 		return skip_fast(hot, vmcb, EXIT_CACHE, LEN_CACHE);
 	return NEXT_SLOW;
 }
-
-/* Reads of DR0 to DR15, then writes. */
-#define SVM_EXIT_DR 0x20u
-#define SVM_NR_EXIT_DR 0x20u
 
 static bool decode_nothing(struct vcpu *v, struct exit *x)
 {

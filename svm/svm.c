@@ -85,15 +85,21 @@ enum err svm_vcpu_init(struct vcpu *v)
 	return ERR_NONE;
 }
 
-#define INTERCEPTS3                                                                                \
-	(INTERCEPT3_INTR | INTERCEPT3_NMI | INTERCEPT3_INIT | INTERCEPT3_RDPMC |                   \
-	 INTERCEPT3_CPUID | INTERCEPT3_INVD | INTERCEPT3_HLT | INTERCEPT3_INVLPGA |                \
-	 INTERCEPT3_IO | INTERCEPT3_MSR | INTERCEPT3_TASK_SWITCH | INTERCEPT3_SHUTDOWN)
-#define INTERCEPTS4                                                                                \
-	(INTERCEPT4_VMRUN | INTERCEPT4_VMMCALL | INTERCEPT4_VMLOAD | INTERCEPT4_VMSAVE |           \
-	 INTERCEPT4_STGI | INTERCEPT4_CLGI | INTERCEPT4_SKINIT | INTERCEPT4_WBINVD |               \
-	 INTERCEPT4_MONITOR | INTERCEPT4_MWAIT | INTERCEPT4_MWAIT_ARMED | INTERCEPT4_XSETBV |      \
-	 INTERCEPT4_RDPRU)
+/* Exits that are asked for at times only; all others of exits.def always are. */
+static const u32 switched_exits[] = { SVM_EXIT_CR8_WRITE, SVM_EXIT_EXCP_BP, SVM_EXIT_VINTR,
+				      SVM_EXIT_IRET, SVM_EXIT_PAUSE };
+
+/* #DB and #AC among them: these can recur inside their own delivery for ever. */
+static void intercepts_reset(struct vmcb *vmcb)
+{
+#define X(code, name, kind, decode, class)                                                         \
+	if ((u64)(code) < SVM_NR_INTERCEPTS)                                                       \
+		svm_intercept(vmcb, SVM_EXIT_##name, true);
+#include "svm/exits.def"
+#undef X
+	for (u32 i = 0; i < ARRAY_SIZE(switched_exits); i++)
+		svm_intercept(vmcb, switched_exits[i], false);
+}
 
 void svm_vcpu_reset(struct vcpu *v)
 {
@@ -103,11 +109,7 @@ void svm_vcpu_reset(struct vcpu *v)
 
 	svm->nmi = SVM_NMI_OPEN;
 	svm->is_stepping = false;
-	vmcb->intercept_cr = INTERCEPT_CR_WRITE(4);
-	/* #DB and #AC can recur inside their own delivery for ever: APM erratum-like loops. */
-	vmcb->intercept_exc = BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC);
-	vmcb->intercept3 = (u32)INTERCEPTS3;
-	vmcb->intercept4 = (u32)INTERCEPTS4;
+	intercepts_reset(vmcb);
 	vmcb->iopm_pa = va_to_pa(vm->iopm).v;
 	vmcb->msrpm_pa = va_to_pa(vm->msrpm).v;
 	vmcb->asid = asid_of(v);
@@ -162,8 +164,7 @@ void svm_pause_exits(struct vcpu *v, bool is_on)
 
 	vmcb->pause_count = svm_caps.has_pause_filter ? PAUSE_COUNT : 0;
 	vmcb->pause_threshold = svm_caps.has_pause_threshold ? PAUSE_THRESHOLD : 0;
-	vmcb->intercept3 = (u32)bits_put(vmcb->intercept3, INTERCEPT3_PAUSE, is_on);
-	svm_dirty(v);
+	svm_intercept(vmcb, SVM_EXIT_PAUSE, is_on);
 }
 
 #define INTERCEPT_DRS 0x00af00afu /* reads and writes of DR0 to DR3, DR7 and its alias DR5 */
@@ -172,10 +173,8 @@ void svm_debug_exits(struct vcpu *v, bool is_on, bool has_dr)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
 
-	vmcb->intercept_exc &= ~(u32)BIT(EXC_BP);
-	vmcb->intercept_exc |= is_on ? (u32)BIT(EXC_BP) : 0;
-	vmcb->intercept_dr = has_dr ? INTERCEPT_DRS : 0;
-	svm_dirty(v);
+	vmcb->intercepts[SVM_EXIT_DR / 32] = has_dr ? INTERCEPT_DRS : 0;
+	svm_intercept(vmcb, SVM_EXIT_EXCP_BP, is_on);
 }
 
 void svm_tlb_flush(struct vcpu *v)
@@ -187,16 +186,13 @@ void svm_tlb_flush(struct vcpu *v)
 static void tpr_give(struct vcpu *v)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
-	u32 intercepts = vmcb->intercept_cr & ~(u32)INTERCEPT_CR_WRITE(8);
+	bool exits = !v->hot->apic_live && lapic_minds_cr8(v);
 	u64 tpr = svm_apic_tpr(v->hot) >> 4;
 
-	if (!v->hot->apic_live && lapic_minds_cr8(v))
-		intercepts |= INTERCEPT_CR_WRITE(8);
-	if (vmcb->intercept_cr == intercepts && (vmcb->vintr & VINTR_TPR) == tpr)
+	if (svm_intercepts(vmcb, SVM_EXIT_CR8_WRITE) == exits && (vmcb->vintr & VINTR_TPR) == tpr)
 		return;
-	vmcb->intercept_cr = intercepts;
+	svm_intercept(vmcb, SVM_EXIT_CR8_WRITE, exits);
 	vmcb->vintr = (vmcb->vintr & ~VINTR_TPR) | tpr;
-	svm_dirty(v);
 }
 
 static void tpr_take(struct vcpu *v)

@@ -12,6 +12,19 @@
 #include "core/npf.h"
 #include "svm/vmcb.h"
 
+enum svm_exit_code {
+#define X(code, name, kind, decode, class) SVM_EXIT_##name = (int)(code),
+#include "svm/exits.def"
+#undef X
+};
+
+/* Reads of DR0 to DR15, then writes. */
+#define SVM_EXIT_DR 0x20u
+#define SVM_NR_EXIT_DR 0x20u
+
+/* Exit codes below have an intercept each, by the same number. */
+#define SVM_NR_INTERCEPTS 0xc0u
+
 /* CPUID 0x8000000a. [c] after svm_probe() */
 struct svm_caps {
 	u32 nr_asids;
@@ -106,6 +119,21 @@ void svm_nmi_iret(struct vcpu *v);
 /* From exit.c: #DB. True if it only ends the single step over that IRET, and is not the guest's. */
 bool svm_step_done(struct vcpu *v);
 
+/* Have the guest exit with `code`, or not. On the isolated tables too. */
+static inline __attribute__((always_inline)) void svm_intercept(struct vmcb *vmcb, u32 code,
+								bool is_on)
+{
+	u32 *word = &vmcb->intercepts[code / 32];
+
+	*word = is_on ? *word | 1u << code % 32 : *word & ~(1u << code % 32);
+	vmcb->clean = 0;
+}
+
+static inline bool svm_intercepts(const struct vmcb *vmcb, u32 code)
+{
+	return vmcb->intercepts[code / 32] >> code % 32 & 1;
+}
+
 /*
  * A virtual interrupt of the highest priority that is intercepted when the guest would take it.
  * On the isolated tables too.
@@ -113,15 +141,13 @@ bool svm_step_done(struct vcpu *v);
 static inline __attribute__((always_inline)) void svm_window_open(struct vmcb *vmcb)
 {
 	vmcb->vintr |= VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR;
-	vmcb->intercept3 |= INTERCEPT3_VINTR;
-	vmcb->clean = 0;
+	svm_intercept(vmcb, SVM_EXIT_VINTR, true);
 }
 
 static inline __attribute__((always_inline)) void svm_window_close(struct vmcb *vmcb)
 {
 	vmcb->vintr &= ~(VINTR_IRQ | VINTR_PRIO_MAX | VINTR_IGN_TPR);
-	vmcb->intercept3 &= ~(u32)INTERCEPT3_VINTR;
-	vmcb->clean = 0;
+	svm_intercept(vmcb, SVM_EXIT_VINTR, false);
 }
 
 /* The TPR in the register page. On the isolated tables too. */
@@ -137,8 +163,7 @@ static inline __attribute__((always_inline)) u32 svm_apic_tpr(const struct vcpu_
  */
 static inline __attribute__((always_inline)) void svm_cr8_intercept(struct vmcb *vmcb)
 {
-	vmcb->intercept_cr |= INTERCEPT_CR_WRITE(8);
-	vmcb->clean = 0;
+	svm_intercept(vmcb, SVM_EXIT_CR8_WRITE, true);
 }
 
 /* Something that a clean bit covers has changed: the next entry reads the whole VMCB. */

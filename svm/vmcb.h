@@ -8,41 +8,6 @@
 
 #include "core/lib/bits.h"
 
-/* Words of the intercept vectors. */
-#define INTERCEPT_CR_WRITE(n) BIT(16 + (n))
-
-/* APM "VMCB Layout, Control Area", vector 3 */
-#define INTERCEPT3_INTR BIT(0)
-#define INTERCEPT3_NMI BIT(1)
-#define INTERCEPT3_INIT BIT(3)
-#define INTERCEPT3_VINTR BIT(4)
-#define INTERCEPT3_RDPMC BIT(15)
-#define INTERCEPT3_CPUID BIT(18)
-#define INTERCEPT3_IRET BIT(20)
-#define INTERCEPT3_INVD BIT(22)
-#define INTERCEPT3_HLT BIT(24)
-#define INTERCEPT3_INVLPGA BIT(26)
-#define INTERCEPT3_PAUSE BIT(23)
-#define INTERCEPT3_IO BIT(27)
-#define INTERCEPT3_MSR BIT(28)
-#define INTERCEPT3_TASK_SWITCH BIT(29)
-#define INTERCEPT3_SHUTDOWN BIT(31)
-
-/* Vector 4 */
-#define INTERCEPT4_VMRUN BIT(0)
-#define INTERCEPT4_VMMCALL BIT(1)
-#define INTERCEPT4_VMLOAD BIT(2)
-#define INTERCEPT4_VMSAVE BIT(3)
-#define INTERCEPT4_STGI BIT(4)
-#define INTERCEPT4_CLGI BIT(5)
-#define INTERCEPT4_SKINIT BIT(6)
-#define INTERCEPT4_WBINVD BIT(9)
-#define INTERCEPT4_MONITOR BIT(10)
-#define INTERCEPT4_MWAIT BIT(11)
-#define INTERCEPT4_MWAIT_ARMED BIT(12)
-#define INTERCEPT4_XSETBV BIT(13)
-#define INTERCEPT4_RDPRU BIT(14)
-
 #define TLB_KEEP 0
 #define TLB_FLUSH_ALL 1
 #define TLB_FLUSH_ASID 3
@@ -89,12 +54,7 @@ struct vmcb_seg {
 };
 
 struct vmcb {
-	u32 intercept_cr;
-	u32 intercept_dr;
-	u32 intercept_exc;
-	u32 intercept3;
-	u32 intercept4;
-	u32 intercept5;
+	u32 intercepts[6]; /* bit n: exit code n, see svm_intercept() */
 	u8 reserved1[36];
 	u16 pause_threshold;
 	u16 pause_count;

@@ -44,7 +44,9 @@ void avic_vcpu_make(struct fake_vcpu *f)
 	f->v->vendor = svm;
 	f->v->hot->vmcb = svm->vmcb;
 	svm->vmcb->vintr = VINTR_MASKING;
-	svm->vmcb->intercept3 = INTERCEPT3_INTR | INTERCEPT3_HLT | INTERCEPT3_MSR;
+	svm_intercept(svm->vmcb, SVM_EXIT_INTR, true);
+	svm_intercept(svm->vmcb, SVM_EXIT_HLT, true);
+	svm_intercept(svm->vmcb, SVM_EXIT_MSR, true);
 	svm->vmcb->nested_ctl = NESTED_NP_ENABLE;
 	svm->vmcb->msrpm_pa = (u64)vm->msrpm;
 }
@@ -77,7 +79,7 @@ static void entry_check(struct fake_vcpu *f)
 
 	if ((vmcb->vintr & VINTR_X2AVIC) && !is_on)
 		fake_fault("x2AVIC without AVIC");
-	if (!(vmcb->vintr & VINTR_MASKING) || !(vmcb->intercept3 & INTERCEPT3_HLT))
+	if (!(vmcb->vintr & VINTR_MASKING) || !svm_intercepts(vmcb, SVM_EXIT_HLT))
 		fake_fault("AVIC needs V_INTR_MASKING and the HLT intercept");
 	if (is_on && (vmcb->avic_bar != LAPIC_BASE_RESET ||
 		      vmcb->avic_backing_page != (u64)f->v->lapic.regs))
@@ -120,7 +122,7 @@ bool avic_window_opens(struct fake_vcpu *f)
 	const struct vmcb *vmcb = f->v->hot->vmcb;
 
 	return f->has_if && !avic_is_on(f) && (vmcb->vintr & VINTR_IRQ) &&
-	       (vmcb->intercept3 & INTERCEPT3_VINTR);
+	       svm_intercepts(vmcb, SVM_EXIT_VINTR);
 }
 
 bool avic_msr_exits(struct fake_vcpu *f, u32 msr, bool is_write)

@@ -575,7 +575,7 @@ static void test_window(void **state)
 	event_deliver(f0->v);
 	assert_int_equal(f0->v->hot->apic_live, 0);
 	assert_false(vmcb->vintr & VINTR_AVIC);
-	assert_true((vmcb->vintr & VINTR_IRQ) && (vmcb->intercept3 & INTERCEPT3_VINTR));
+	assert_true((vmcb->vintr & VINTR_IRQ) && svm_intercepts(vmcb, SVM_EXIT_VINTR));
 	assert_false(*entry_of(f0) & RUNNING);
 	/* What is sent meanwhile waits in IRR and is not injected in front. */
 	hv_apic_post(f0->v, 0x77);

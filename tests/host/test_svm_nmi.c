@@ -47,7 +47,7 @@ static int without_vnmi(void **state)
 
 static bool iret_exits(void)
 {
-	return vmcb.intercept3 & INTERCEPT3_IRET;
+	return svm_intercepts(&vmcb, SVM_EXIT_IRET);
 }
 
 /* What the CPU does when nothing blocks the pending one. */

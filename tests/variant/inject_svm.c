@@ -41,7 +41,7 @@ static void state_break(struct vcpu_hot *hot, u32 kind)
 	else if (kind == KIND_EFER)
 		vmcb->efer &= ~EFER_SVME;
 	else if (kind == KIND_INTERCEPT)
-		vmcb->intercept4 &= ~(u32)INTERCEPT4_VMRUN;
+		svm_intercept(vmcb, SVM_EXIT_VMRUN, false);
 	else if (kind == KIND_CR0)
 		vmcb->cr0 = (vmcb->cr0 & ~CR0_CD) | CR0_NW;
 	else if (kind == KIND_ADDRESS)
@@ -59,7 +59,7 @@ static void state_repair(struct vcpu_hot *hot, bool was_refused)
 	} else {
 		vmcb->asid = before.asid;
 		vmcb->efer = before.efer;
-		vmcb->intercept4 = before.intercept4;
+		svm_intercept(vmcb, SVM_EXIT_VMRUN, true);
 		vmcb->cr0 = before.cr0;
 	}
 	vmcb->clean = 0;
