@@ -13,6 +13,7 @@
 
 #include "core/dev/lapic_hw.h"
 #include "core/lib/err.h"
+#include "core/npf.h"
 #include "core/vcpu.h"
 
 /* Registers outside the GPR array, and MSRs that the hardware switches with the guest. */
@@ -69,16 +70,17 @@ struct code64 {
  *               missing. Boot CPU, once. ERR_UNSUPPORTED, ERR_DISABLED (message already logged).
  * cpu_on        Turn virtualization on on this CPU. ERR_*.
  * npt_max_leaf  Highest level of nested leaves that pt_init() may use. After probe, any CPU.
- * has_timer     Does run() come out by itself for the first timer? Else a host interrupt has to.
  * vm_init       Set up vm->vendor (MSR and I/O bitmaps, nested root format). ERR_NOMEM.
  * vcpu_init     Allocate and fill control structures for a vCPU. ERR_NOMEM.
  * vcpu_load     Make this CPU the vCPU's home: VMPTRLD, host state, per-CPU addresses.
- * vcpu_unload   Leave no trace of it on this CPU (VMCLEAR, saved MSRs).
+ * vcpu_unload   Leave no trace of it on this CPU (VMCLEAR, saved MSRs, AVIC's IsRunning).
  * vcpu_reset    Control state after RESET or INIT (intercepts, injections, blocking cleared);
  *               registers are core's business through reg_set and seg_set.
  * run           Enter the guest and stay in it, fast exits included, until a request is set
- *               (NEXT_AGAIN), an exit needs the slow half (NEXT_SLOW, record in hot->exit) or the
- *               VM died (NEXT_KILL). Interrupts are on when it is called and when it returns.
+ *               (NEXT_AGAIN), an exit needs the slow half (NEXT_SLOW) or the VM died (NEXT_KILL).
+ *               Interrupts are on when it is called and when it returns.
+ * npf_serve     Serve a nested page fault on the spot, if the last exit is one and can be.
+ * exit_decode   Fill hot->exit with the last exit.
  * reg_get/set   One register of enum reg. Values were checked by the caller; EFER as the guest
  *               sees it (no SVME). Setting CR0, CR4 or EFER keeps what the vendor needs set.
  * seg_get/set   One segment or table register.
@@ -89,8 +91,7 @@ struct code64 {
  * blocking_get/set  BLOCK_* bits.
  * window        Exit as soon as an interrupt (irq) or an NMI (nmi) could be injected.
  * insn_skip     Advance RIP past the exiting instruction and clear STI and MOV SS blocking. With
- *               hot->exit.insn_len set it uses that; else it finds the length itself.
- *               ERR_FAULT if the instruction cannot be read.
+ *               hot->exit.insn_len set it uses that; else the CPU has told the length.
  * insn_done     An instruction was carried out for the guest: RIP is `rip`, blocking by STI and
  *               MOV SS is over.
  * msr_exits     Choose MSR_EXIT_* for one MSR of this VM; 0 passes it through.
@@ -113,7 +114,6 @@ struct code64 {
  * apic_sync     What others have posted is in the IRR of the page now.
  * apic_enter    Last thing before entry: what the hardware must be told of IRR and TPR.
  * apic_load     The vCPU has been loaded on this CPU, or goes on after apic_block().
- * apic_unload   It is about to leave this CPU.
  * apic_block    It is about to sleep, RUN_PARKED is visible: interrupts posted by the hardware must
  *               wake it from now on. The caller looks at IRR and requests afterwards.
  */
@@ -121,13 +121,14 @@ struct code64 {
 	X(enum err, probe, (void), ())                                                             \
 	X(enum err, cpu_on, (void), ())                                                            \
 	X(unsigned, npt_max_leaf, (void), ())                                                      \
-	X(bool, has_timer, (void), ())                                                             \
 	X(enum err, vm_init, (struct vm * vm), (vm))                                               \
 	X(enum err, vcpu_init, (struct vcpu * v), (v))                                             \
 	X(void, vcpu_load, (struct vcpu * v), (v))                                                 \
 	X(void, vcpu_unload, (struct vcpu * v), (v))                                               \
 	X(void, vcpu_reset, (struct vcpu * v), (v))                                                \
 	X(enum next, run, (struct vcpu * v), (v))                                                  \
+	X(enum npf, npf_serve, (struct vcpu * v), (v))                                             \
+	X(void, exit_decode, (struct vcpu * v), (v))                                               \
 	X(u64, reg_get, (struct vcpu * v, enum reg r), (v, r))                                     \
 	X(void, reg_set, (struct vcpu * v, enum reg r, u64 value), (v, r, value))                  \
 	X(void, seg_get, (struct vcpu * v, enum seg s, struct segment * out), (v, s, out))         \
@@ -138,7 +139,7 @@ struct code64 {
 	X(u32, blocking_get, (struct vcpu * v), (v))                                               \
 	X(void, blocking_set, (struct vcpu * v, u32 blocking), (v, blocking))                      \
 	X(void, window, (struct vcpu * v, bool irq, bool nmi), (v, irq, nmi))                      \
-	X(enum err, insn_skip, (struct vcpu * v), (v))                                             \
+	X(void, insn_skip, (struct vcpu * v), (v))                                                 \
 	X(void, insn_done, (struct vcpu * v, u64 rip), (v, rip))                                   \
 	X(void, msr_exits, (struct vm * vm, u32 msr, u32 exits), (vm, msr, exits))                 \
 	X(void, tsc_offset, (struct vcpu * v), (v))                                                \
@@ -155,7 +156,6 @@ struct code64 {
 	X(void, apic_sync, (struct vcpu * v), (v))                                                 \
 	X(void, apic_enter, (struct vcpu * v), (v))                                                \
 	X(void, apic_load, (struct vcpu * v), (v))                                                 \
-	X(void, apic_unload, (struct vcpu * v), (v))                                               \
 	X(void, apic_block, (struct vcpu * v), (v))
 
 /* Set once by hv_select() at boot, before any other CPU runs; constant afterwards. */

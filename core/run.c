@@ -62,21 +62,47 @@ static bool vcpu_park(struct vcpu *v)
 	return !atomic_cas_u32(state, RUN_PARKED, RUN_LOOP);
 }
 
-static void vcpu_enter(struct vcpu *v)
+/* Until anything else than a nested page fault that can be served here ends the run. */
+static enum next guest_run(struct vcpu *v)
 {
 	enum next next;
+	enum npf npf;
 
-	timer_by_guest(hv_has_timer());
+	do {
+		next = hv_run(v);
+		if (next == NEXT_AGAIN)
+			trace_event(TRACE_ABANDON, v->hot->requests);
+		if (next != NEXT_SLOW)
+			return next;
+		npf = hv_npf_serve(v);
+	} while (npf == NPF_AGAIN);
+	if (npf == NPF_LEAVE)
+		return NEXT_AGAIN;
+	hv_exit_decode(v);
+	v->hot->exit_counts[v->hot->exit.kind]++;
+	return NEXT_SLOW;
+}
+
+static void vcpu_enter(struct vcpu *v)
+{
+	struct vcpu_hot *hot = v->hot;
+	enum next next;
+
+	/* VMX has a timer that ends the run; else the host's interrupt has to. */
+	timer_by_guest(hot->has_fast_deadline && !hot->has_host_timer);
 	event_deliver(v);
-	next = hv_run(v);
-	if (unlikely(atomic_load_u64(&v->hot->mode) & MODE_IN_GUEST))
+	/* An earlier deadline that somebody else sets meanwhile comes with a request. */
+	hot->others_deadline_tsc = timer_deadline_except(hot->tsc_deadline ? &v->lapic.timer : NULL);
+	next = guest_run(v);
+	lapic_deadline_settle(v);
+	if (unlikely(atomic_load_u64(&hot->mode) & MODE_IN_GUEST))
 		panic("a way out of the guest leaves its mark");
 	vcpu_wake_noted(v);
 	event_collect(v);
 	if (next == NEXT_SLOW)
 		slow_exit(v);
 	else
-		isolation_left(v->hot, EXIT_NONE);
+		isolation_left(hot, EXIT_NONE);
 }
 
 void vcpu_load(struct vcpu *v)
@@ -109,7 +135,6 @@ void vcpu_unload(struct vcpu *v)
 	fpu_xcr0_load(fpu_xcr0_max());
 	fpu_save(v->fpu);
 	msr_unload(v);
-	hv_apic_unload(v);
 	hv_vcpu_unload(v);
 	trace_event(TRACE_VCPU, TRACE_NOBODY);
 	this_cpu()->trace_at = v->hot->trace_at;

@@ -206,9 +206,7 @@ static void slow_skip(struct vcpu *v)
 {
 	u64 rflags = hv_reg_get(v, REG_RFLAGS);
 
-	/* Unreadable now though it was executed: another vCPU has unmapped it. Try again. */
-	if (hv_insn_skip(v))
-		return;
+	hv_insn_skip(v);
 	emulate_trap(v, rflags);
 }
 

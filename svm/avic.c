@@ -283,13 +283,7 @@ void svm_apic_load(struct vcpu *v)
 		physical_id_write(v, v->lapic.view != LAPIC_VIEW_OFF);
 }
 
-void svm_apic_unload(struct vcpu *v)
-{
-	if (v->vm->lapic_path >= LAPIC_AVIC)
-		physical_id_write(v, false);
-}
-
-/* avic.pml: IsRunning, RUN_PARKED, and then the caller's look at IRR. */
+/* avic.pml: IsRunning, RUN_PARKED, and then the caller's look at IRR. Also before unloading. */
 void svm_apic_block(struct vcpu *v)
 {
 	if (v->vm->lapic_path >= LAPIC_AVIC)

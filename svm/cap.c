@@ -75,12 +75,6 @@ enum err svm_cpu_on(void)
 	return ERR_NONE;
 }
 
-/* SVM has no timer of its own. */
-bool svm_has_timer(void)
-{
-	return false;
-}
-
 unsigned svm_npt_max_leaf(void)
 {
 	return cpu_has_page1g() ? 3 : 2;

@@ -226,42 +226,39 @@ ISO_TEXT enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb)
 	return NEXT_SLOW;
 }
 
-static bool decode_nothing(struct vcpu *v, struct exit *x)
+static void decode_nothing(struct vcpu *v __unused_arg, struct exit *x __unused_arg)
 {
-	(void)v;
-	(void)x;
-	return true;
 }
 
-static bool decode_info(struct vcpu *v, struct exit *x)
+static void decode_info(struct vcpu *v, struct exit *x)
 {
 	x->info = svm_vmcb(v)->exit_info1;
-	return true;
 }
 
-/* How long is the instruction? Found before it has any effect: afterwards it may be too late. */
-static bool decode_insn(struct vcpu *v, struct exit *x)
+/*
+ * How long is the instruction? Found before it has any effect: afterwards it may be too late. Not
+ * readable any more: another vCPU has changed the code; let the guest run into it.
+ */
+static void decode_insn(struct vcpu *v, struct exit *x)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);
 	struct emul_insn insn;
 
-	if (svm_caps.has_nrip && vmcb->nrip) {
+	if (svm_caps.has_nrip && vmcb->nrip)
 		x->insn_len = (u8)(vmcb->nrip - vmcb->rip);
-		return true;
-	}
-	if (emulate_decode(v, &insn))
-		return false;
-	x->insn_len = insn.len;
-	return true;
+	else if (emulate_decode(v, &insn))
+		x->kind = EXIT_NONE;
+	else
+		x->insn_len = insn.len;
 }
 
-static bool decode_msr(struct vcpu *v, struct exit *x)
+static void decode_msr(struct vcpu *v, struct exit *x)
 {
 	x->kind = svm_vmcb(v)->exit_info1 & 1 ? EXIT_MSR_WRITE : EXIT_MSR_READ;
-	return decode_insn(v, x);
+	decode_insn(v, x);
 }
 
-static bool decode_io(struct vcpu *v, struct exit *x)
+static void decode_io(struct vcpu *v, struct exit *x)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);
 	u64 info = vmcb->exit_info1;
@@ -272,29 +269,27 @@ static bool decode_io(struct vcpu *v, struct exit *x)
 	x->is_string = info & IOIO_STRING;
 	x->is_rep = info & IOIO_REP;
 	x->insn_len = (u8)(vmcb->exit_info2 - vmcb->rip);
-	return true;
 }
 
-static bool decode_exception(struct vcpu *v, struct exit *x)
+static void decode_exception(struct vcpu *v, struct exit *x)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);
 
 	x->vector = (u8)(vmcb->exit_code - 0x40);
 	if (x->vector == EXC_DB && svm_step_done(v)) {
 		x->kind = EXIT_NMI_WINDOW;
-		return true;
+		return;
 	}
 	x->has_err = EXC_WITH_ERROR_CODE >> x->vector & 1;
 	x->err = (u32)vmcb->exit_info1;
 	/* The processor has brought DR6 and DR7 up to date before the intercept. */
 	x->info = x->vector == EXC_DB ? vmcb->dr6 : 0;
-	return true;
 }
 
 /* APM "Nested versus Guest Page Faults, Fault Ordering". */
 #define NPF_FINAL BIT(32)
 
-static bool decode_npf(struct vcpu *v, struct exit *x)
+static void decode_npf(struct vcpu *v, struct exit *x)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);
 	u64 err = vmcb->exit_info1;
@@ -303,26 +298,21 @@ static bool decode_npf(struct vcpu *v, struct exit *x)
 	x->is_final = err & NPF_FINAL;
 	x->gva_valid = false;
 	x->access = err & PF_FETCH ? ACCESS_FETCH : err & PF_WRITE ? ACCESS_WRITE : ACCESS_READ;
-	return true;
 }
 
-static bool decode_iret(struct vcpu *v, struct exit *x)
+static void decode_iret(struct vcpu *v, struct exit *x __unused_arg)
 {
-	(void)x;
 	svm_nmi_iret(v);
-	return true;
 }
 
-static bool decode_avic_ipi(struct vcpu *v, struct exit *x)
+static void decode_avic_ipi(struct vcpu *v, struct exit *x)
 {
 	svm_apic_ipi_decode(v, x);
-	return true;
 }
 
-static bool decode_avic_access(struct vcpu *v, struct exit *x)
+static void decode_avic_access(struct vcpu *v, struct exit *x)
 {
 	svm_apic_access_decode(v, x);
-	return true;
 }
 
 static u64 gpr_get(struct vcpu *v, u8 gpr)
@@ -331,7 +321,7 @@ static u64 gpr_get(struct vcpu *v, u8 gpr)
 }
 
 /* MOV to CR4 or CR8: which register it comes from. */
-static bool decode_cr(struct vcpu *v, struct exit *x)
+static void decode_cr(struct vcpu *v, struct exit *x)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);
 	struct emul_insn insn;
@@ -339,54 +329,45 @@ static bool decode_cr(struct vcpu *v, struct exit *x)
 	x->cr = (u8)(vmcb->exit_code & 0xf);
 	if (svm_caps.has_decode_assists && (vmcb->exit_info1 & CR_IS_MOV)) {
 		x->gpr = vmcb->exit_info1 & 0xf;
-		if (!decode_insn(v, x))
-			return false;
+		decode_insn(v, x);
+	} else if (emulate_decode(v, &insn) || insn.opnd[1].kind != EMUL_OPND_REG) {
+		x->kind = EXIT_NONE;
 	} else {
-		if (emulate_decode(v, &insn) || insn.opnd[1].kind != EMUL_OPND_REG)
-			return false;
 		x->gpr = insn.opnd[1].reg;
 		x->insn_len = insn.len;
 	}
 	x->info = gpr_get(v, x->gpr);
-	return true;
-}
-
-static bool decode(struct vcpu *v, struct exit *x)
-{
-	switch (svm_vmcb(v)->exit_code) {
-#define X(code, name, kind_, decode, class)                                                        \
-	case (u64)(code):                                                                          \
-		x->kind = kind_;                                                                   \
-		return decode_##decode(v, x);
-#include "svm/exits.def"
-#undef X
-	default:
-		x->kind = svm_vmcb(v)->exit_code - SVM_EXIT_DR < SVM_NR_EXIT_DR ? EXIT_DR :
-										  EXIT_UNKNOWN;
-		x->info = svm_vmcb(v)->exit_info1;
-		return true;
-	}
 }
 
 enum npf svm_npf_serve(struct vcpu *v)
 {
 	const struct vmcb *vmcb = svm_vmcb(v);
 
-	if (vmcb->exit_code != SVM_EXIT_NPF || (vmcb->exit_int_info & EVENT_VALID) ||
-	    !decode_npf(v, &v->hot->exit))
+	if (vmcb->exit_code != SVM_EXIT_NPF || (vmcb->exit_int_info & EVENT_VALID))
 		return NPF_SLOW;
+	decode_npf(v, &v->hot->exit);
 	return npf_serve(v);
 }
 
 void svm_exit_decode(struct vcpu *v)
 {
+	u64 exit_code = svm_vmcb(v)->exit_code;
 	struct exit *x = &v->hot->exit;
 
-	*x = (struct exit){ .raw = (u32)svm_vmcb(v)->exit_code };
-	/* Not readable any more: another vCPU has changed the code; let the guest run into it. */
-	if (!decode(v, x))
-		x->kind = EXIT_NONE;
-	v->hot->exit_counts[x->kind]++;
+	*x = (struct exit){ .raw = (u32)exit_code };
+	switch (exit_code) {
+#define X(code, name, kind_, decode, class)                                                        \
+	case (u64)(code):                                                                          \
+		x->kind = kind_;                                                                   \
+		decode_##decode(v, x);                                                             \
+		break;
+#include "svm/exits.def"
+#undef X
+	default:
+		x->kind = exit_code - SVM_EXIT_DR < SVM_NR_EXIT_DR ? EXIT_DR : EXIT_UNKNOWN;
+		x->info = svm_vmcb(v)->exit_info1;
+		break;
+	}
 }
 
 void svm_insn_done(struct vcpu *v, u64 rip)
@@ -397,11 +378,10 @@ void svm_insn_done(struct vcpu *v, u64 rip)
 	vmcb->int_state &= ~INT_SHADOW;
 }
 
-enum err svm_insn_skip(struct vcpu *v)
+void svm_insn_skip(struct vcpu *v)
 {
 	struct vmcb *vmcb = svm_vmcb(v);
 
 	vmcb->rip += v->hot->exit.insn_len;
 	vmcb->int_state &= ~INT_SHADOW;
-	return ERR_NONE;
 }

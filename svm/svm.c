@@ -8,7 +8,6 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/regs.h"
-#include "core/trace.h"
 #include "core/vm.h"
 #include "svm/insn.h"
 
@@ -145,6 +144,7 @@ void svm_vcpu_load(struct vcpu *v)
 
 void svm_vcpu_unload(struct vcpu *v)
 {
+	svm_apic_block(v);
 	debug_addresses_save(svm_vcpu(v)->dr);
 }
 
@@ -204,44 +204,12 @@ static void tpr_take(struct vcpu *v)
 		lapic_cr8_set(v, tpr);
 }
 
-static enum next run_once(struct vcpu *v)
+enum next svm_run(struct vcpu *v)
 {
 	enum next next;
 
 	tpr_give(v);
 	next = svm_stay(v->hot);
 	tpr_take(v);
-	if (next == NEXT_AGAIN)
-		trace_event(TRACE_ABANDON, v->hot->requests);
-	return next;
-}
-
-/* Until anything else than a nested page fault that can be served here ends the run. */
-static enum next guest_run(struct vcpu *v)
-{
-	enum next next;
-	enum npf npf;
-
-	do {
-		next = run_once(v);
-		if (next != NEXT_SLOW)
-			return next;
-		npf = svm_npf_serve(v);
-	} while (npf == NPF_AGAIN);
-	if (npf == NPF_LEAVE)
-		return NEXT_AGAIN;
-	svm_exit_decode(v);
-	return NEXT_SLOW;
-}
-
-enum next svm_run(struct vcpu *v)
-{
-	enum next next;
-
-	/* An earlier deadline that somebody else sets meanwhile comes with an interrupt. */
-	v->hot->others_deadline_tsc =
-		timer_deadline_except(v->hot->tsc_deadline ? &v->lapic.timer : NULL);
-	next = guest_run(v);
-	lapic_deadline_settle(v);
 	return next;
 }

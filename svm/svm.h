@@ -9,7 +9,6 @@
 #include "arch/x86/apic.h"
 #include "arch/x86/lock.h"
 #include "core/hv.h"
-#include "core/npf.h"
 #include "svm/vmcb.h"
 
 enum svm_exit_code {
@@ -93,12 +92,6 @@ enum next svm_exit_fast(struct vcpu_hot *hot, struct vmcb *vmcb);
 
 /* An entry was abandoned for a request: NEXT_AGAIN if that is served now, else NEXT_SLOW. */
 enum next svm_request_fast(struct vcpu_hot *hot, struct vmcb *vmcb);
-
-/* Fill hot->exit from the VMCB. On the full tables, guest state saved. */
-void svm_exit_decode(struct vcpu *v);
-
-/* Serve a nested page fault on the spot, if the exit is one and can be. On the full tables. */
-enum npf svm_npf_serve(struct vcpu *v);
 
 /* MSR_EXIT_* of `msr` in one map; others than its three ranges always exit. */
 void svm_msrpm_set(u8 *map, u32 msr, u32 exits);

@@ -15,7 +15,10 @@
 #define PROC2_APICV_BOTH (PROC2_APIC_REGS | PROC2_VID)
 #define PROC2_APICV_ALL (PROC2_APICV_BOTH | PROC2_APIC_ACCESS | PROC2_X2APIC)
 
-/* Fields of struct posted.control. SN is never set: see vmx_apic_unload(). */
+/*
+ * Fields of struct posted.control. SN is never set: what is posted to
+ * a preempted vCPU interrupts its CPU in vain; entry looks at ON.
+ */
 #define POSTED_NV_SHIFT 16
 #define POSTED_NDST_SHIFT 32
 #define POSTED_NDST_XAPIC_SHIFT 8 /* within NDST */
@@ -259,11 +262,6 @@ void vmx_apic_load(struct vcpu *v)
 {
 	if (v->vm->lapic_path == LAPIC_APICV)
 		destination_set(v, IRQ_POSTED);
-}
-
-/* Hardware that posts to a preempted vCPU interrupts this CPU in vain: entry looks at ON. */
-void vmx_apic_unload(struct vcpu *v __unused_arg)
-{
 }
 
 /* posted.pml: NV and NDST before the caller's look at ON. */

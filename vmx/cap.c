@@ -132,11 +132,6 @@ static void ipiv_choose(void)
 			    (rdmsr(MSR_VMX_PROCBASED_CTLS3) & PROC3_IPIV);
 }
 
-bool vmx_has_timer(void)
-{
-	return vmx_caps.has_timer;
-}
-
 static void features_report(void)
 {
 	feature_report(vmx_caps.has_timer, "preemption timer");

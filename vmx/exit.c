@@ -273,15 +273,12 @@ ISO_TEXT enum next vmx_exit_fast(struct vcpu_hot *hot)
 	}
 }
 
-static void decode_nothing(struct vcpu *v, struct exit *x)
+static void decode_nothing(struct vcpu *v __unused_arg, struct exit *x __unused_arg)
 {
-	(void)v;
-	(void)x;
 }
 
-static void decode_info(struct vcpu *v, struct exit *x)
+static void decode_info(struct vcpu *v __unused_arg, struct exit *x)
 {
-	(void)v;
 	x->info = vmreadnat(VMCS_QUALIFICATION);
 }
 
@@ -350,12 +347,11 @@ static void decode_ept(struct vcpu *v, struct exit *x)
 #define APIC_ACCESS_WRITE 1u
 #define APIC_ACCESS_INSN_MAX 2u
 
-static void decode_apic_access(struct vcpu *v, struct exit *x)
+static void decode_apic_access(struct vcpu *v __unused_arg, struct exit *x)
 {
 	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
 	u64 type = bits_get(qualification, 15, 12);
 
-	(void)v;
 	x->gpa = LAPIC_BASE_RESET | (qualification & MASK(11, 0));
 	x->info = qualification;
 	x->access = type == APIC_ACCESS_WRITE ? ACCESS_WRITE : ACCESS_READ;
@@ -364,25 +360,22 @@ static void decode_apic_access(struct vcpu *v, struct exit *x)
 		x->kind = EXIT_UNKNOWN;
 }
 
-static void decode_eoi(struct vcpu *v, struct exit *x)
+static void decode_eoi(struct vcpu *v __unused_arg, struct exit *x)
 {
-	(void)v;
 	x->vector = (u8)vmreadnat(VMCS_QUALIFICATION);
 }
 
 /* Our tables have no such entries: a bug that costs the VM. */
-static void decode_ept_misconfig(struct vcpu *v, struct exit *x)
+static void decode_ept_misconfig(struct vcpu *v __unused_arg, struct exit *x)
 {
-	(void)v;
 	x->gpa = vmread64(VMCS_GUEST_PHYSICAL);
 	x->info = x->gpa;
 }
 
-static void decode_io(struct vcpu *v, struct exit *x)
+static void decode_io(struct vcpu *v __unused_arg, struct exit *x)
 {
 	u64 qualification = vmreadnat(VMCS_QUALIFICATION);
 
-	(void)v;
 	x->width_bytes = (u8)(bits_get(qualification, 2, 0) + 1);
 	x->is_in = qualification & BIT(3);
 	x->is_string = qualification & BIT(4);
@@ -430,7 +423,8 @@ static void decode_cr(struct vcpu *v, struct exit *x)
 
 enum npf vmx_npf_serve(struct vcpu *v)
 {
-	if (vmread32(VMCS_IDT_VECTORING_INFO) & INTR_VALID)
+	if (v->hot->exit_reason != VMX_EXIT_EPT_VIOLATION ||
+	    (vmread32(VMCS_IDT_VECTORING_INFO) & INTR_VALID))
 		return NPF_SLOW;
 	decode_ept(v, &v->hot->exit);
 	return npf_serve(v);
@@ -442,6 +436,10 @@ void vmx_exit_decode(struct vcpu *v)
 	struct exit *x = &v->hot->exit;
 
 	*x = (struct exit){ .raw = reason };
+	if (reason == VMX_REASON_FAILED) {
+		*x = (struct exit){ .kind = EXIT_ENTRY_FAILED, .info = vmread32(VMCS_INSN_ERROR) };
+		return;
+	}
 	switch (reason & EXIT_REASON_MASK) {
 #define X(number, name, kind_, decode, class)                                                      \
 	case number:                                                                               \
@@ -455,18 +453,14 @@ void vmx_exit_decode(struct vcpu *v)
 		x->info = vmreadnat(VMCS_QUALIFICATION);
 		break;
 	}
-	v->hot->exit_counts[x->kind]++;
 }
 
-void vmx_insn_done(struct vcpu *v, u64 rip)
+void vmx_insn_done(struct vcpu *v __unused_arg, u64 rip)
 {
-	(void)v;
 	rip_write(rip);
 }
 
-enum err vmx_insn_skip(struct vcpu *v)
+void vmx_insn_skip(struct vcpu *v __unused_arg)
 {
-	(void)v;
 	skip(vmreadnat(VMCS_GUEST_RIP));
-	return ERR_NONE;
 }

@@ -12,7 +12,6 @@
 #include "arch/x86/regs.h"
 #include "arch/x86/spec.h"
 #include "arch/x86/trap.h"
-#include "core/trace.h"
 #include "core/vm.h"
 
 /* SDM "MSR-Bitmap Address": reads of low and high MSRs, then writes; 1 KiB each. */
@@ -239,77 +238,20 @@ static bool is_relaunched(struct vcpu *v)
 	return true;
 }
 
-static void entry_failed(struct vcpu *v)
-{
-	v->hot->exit = (struct exit){ .kind = EXIT_ENTRY_FAILED,
-				      .info = vmread32(VMCS_INSN_ERROR) };
-}
-
 /* What the host itself has to see of an exit, before interrupts go on again. */
-static void host_events(const struct exit *x)
+static void host_events(u32 reason)
 {
-	if (x->kind == EXIT_INTR)
-		irq_dispatch((u8)vmread32(VMCS_EXIT_INTR_INFO));
-	else if (x->kind == EXIT_NMI)
+	u32 info;
+
+	if (reason != VMX_EXIT_EXTERNAL_INTERRUPT && reason != VMX_EXIT_EXCEPTION_NMI)
+		return;
+	info = vmread32(VMCS_EXIT_INTR_INFO);
+	if (reason == VMX_EXIT_EXTERNAL_INTERRUPT)
+		irq_dispatch((u8)info);
+	else if (bits_get(info, 10, 8) == EVENT_NMI)
 		nmi_raise();
-	else if (x->kind == EXIT_MC)
+	else if ((u8)info == EXC_MC)
 		machine_check_raise();
-}
-
-/* In and out once, interrupts off. */
-static enum next run_once(struct vcpu_hot *hot)
-{
-	enum next next;
-
-	if (hot->has_fast_deadline)
-		vmx_timer_write(hot);
-	spec_on_return(true);
-	do {
-		hot->exit_reason = 0;
-		next = vmx_stay(hot);
-	} while (unlikely(hot->exit_reason == VMX_REASON_FAILED) && is_relaunched(hot->vcpu));
-	if (next == NEXT_SLOW && hot->exit_reason != VMX_REASON_FAILED)
-		hot->exit_reason = vmread32(VMCS_EXIT_REASON);
-	return next;
-}
-
-/* What a run that ended with anything but a nested page fault was for. Turns interrupts on. */
-static enum next run_end(struct vcpu *v, enum next next)
-{
-	bool has_failed = next == NEXT_SLOW && v->hot->exit_reason == VMX_REASON_FAILED;
-
-	vmx_vcpu(v)->was_abandoned = next != NEXT_SLOW || has_failed;
-	if (has_failed) {
-		entry_failed(v);
-	} else if (next == NEXT_SLOW) {
-		vmx_exit_decode(v);
-		host_events(&v->hot->exit);
-	}
-	sti();
-	if (next == NEXT_AGAIN)
-		trace_event(TRACE_ABANDON, v->hot->requests);
-	return next;
-}
-
-/* Until anything else than a nested page fault that can be served here ends the run. */
-static enum next guest_run(struct vcpu *v)
-{
-	enum next next;
-	enum npf npf;
-
-	do {
-		cli();
-		next = run_once(v->hot);
-		if (next != NEXT_SLOW || v->hot->exit_reason != VMX_EXIT_EPT_VIOLATION)
-			return run_end(v, next);
-		vmx_vcpu(v)->was_abandoned = false;
-		sti();
-		npf = vmx_npf_serve(v);
-	} while (npf == NPF_AGAIN);
-	if (npf == NPF_LEAVE)
-		return NEXT_AGAIN;
-	vmx_exit_decode(v);
-	return NEXT_SLOW;
 }
 
 enum next vmx_run(struct vcpu *v)
@@ -317,11 +259,19 @@ enum next vmx_run(struct vcpu *v)
 	struct vcpu_hot *hot = v->hot;
 	enum next next;
 
-	/* An earlier deadline that somebody else sets meanwhile comes with a request. */
+	cli();
 	if (hot->has_fast_deadline)
-		hot->others_deadline_tsc = timer_deadline_except(
-			hot->tsc_deadline ? &v->lapic.timer : NULL);
-	next = guest_run(v);
-	lapic_deadline_settle(v);
+		vmx_timer_write(hot);
+	spec_on_return(true);
+	do {
+		hot->exit_reason = 0;
+		next = vmx_stay(hot);
+	} while (unlikely(hot->exit_reason == VMX_REASON_FAILED) && is_relaunched(v));
+	vmx_vcpu(v)->was_abandoned = next != NEXT_SLOW || hot->exit_reason == VMX_REASON_FAILED;
+	if (!vmx_vcpu(v)->was_abandoned) {
+		hot->exit_reason = vmread32(VMCS_EXIT_REASON);
+		host_events(hot->exit_reason);
+	}
+	sti();
 	return next;
 }

@@ -9,7 +9,6 @@
 #include "arch/x86/insn.h"
 #include "arch/x86/regs.h"
 #include "core/hv.h"
-#include "core/npf.h"
 #include "vmx/insn.h"
 
 /* SDM "VM-Execution Control Fields", "VM-Exit Controls", "VM-Entry Controls". */
@@ -152,12 +151,6 @@ VMCS_INLINE void vmx_timer_write(const struct vcpu_hot *hot)
 		ticks = MIN(ticks, guest > guest_now ? guest - guest_now : 0);
 	vmwrite32(VMCS_PREEMPTION_TIMER, (u32)MIN(ticks >> hot->timer_shift, (u64)UINT32_MAX));
 }
-
-/* Fill hot->exit from the VMCS. On the full tables. */
-void vmx_exit_decode(struct vcpu *v);
-
-/* Serve a nested page fault, the exit that has just been, if it can be. On the full tables. */
-enum npf vmx_npf_serve(struct vcpu *v);
 
 /* EPTP for tables with `root`. */
 u64 vmx_eptp(hpa_t root);

@@ -368,7 +368,8 @@ void fake_load(struct fake_cpu *cpu, struct fake_vcpu *f)
 
 void fake_unload(struct fake_vcpu *f)
 {
-	hv_apic_unload(f->v);
+	if (!machine.config.is_vmx)
+		svm_apic_block(f->v);
 	f->cpu->percpu->vcpu = NULL;
 	f->cpu->f = NULL;
 	f->cpu = NULL;

@@ -192,7 +192,7 @@ ENTER:
     :: goto PREEMPT
     :: goto BLOCK
     fi;
-PREEMPT:                                            /* svm_apic_unload()         */
+PREEMPT:                                            /* svm_vcpu_unload()         */
     isrun = 0;                                      /* locked                    */
     goto LOAD;
 BLOCK:

@@ -135,7 +135,7 @@ ENTER:
     hw = 0;
     g = 0;                                          /* vmx_exit: first store     */
     goto LOOP;
-PREEMPT:                                            /* vmx_apic_unload()         */
+PREEMPT:                                            /* vmx_vcpu_unload()         */
     goto LOAD;
 BLOCK:
     wake = 0;
