@@ -4,66 +4,37 @@
 
 #include "arch/x86/regs.h"
 
-/* One line per register that is simply a field: which field, and whether a clean bit covers it. */
-#define REG_FIELDS(X)                                                                              \
-	X(REG_RIP, rip)                                                                            \
-	X(REG_RSP, rsp)                                                                            \
-	X(REG_RFLAGS, rflags)                                                                      \
-	X(REG_CR0, cr0)                                                                            \
-	X(REG_CR2, cr2)                                                                            \
-	X(REG_CR3, cr3)                                                                            \
-	X(REG_CR4, cr4)                                                                            \
-	X(REG_DR6, dr6)                                                                            \
-	X(REG_DR7, dr7)                                                                            \
-	X(REG_PAT, pat)                                                                            \
-	X(REG_FS_BASE, fs.base)                                                                    \
-	X(REG_GS_BASE, gs.base)                                                                    \
-	X(REG_KERNEL_GS_BASE, kernel_gs_base)                                                      \
-	X(REG_STAR, star)                                                                          \
-	X(REG_LSTAR, lstar)                                                                        \
-	X(REG_CSTAR, cstar)                                                                        \
-	X(REG_SFMASK, sfmask)                                                                      \
-	X(REG_SYSENTER_CS, sysenter_cs)                                                            \
-	X(REG_SYSENTER_ESP, sysenter_esp)                                                          \
-	X(REG_SYSENTER_EIP, sysenter_eip)                                                          \
-	X(REG_DEBUGCTL, debugctl)
+#define AT(field) offsetof(struct vmcb, field)
 
+/* Where in the VMCB each register lies. */
+static u64 *reg_field(struct vmcb *vmcb, enum reg r)
+{
+	static const u16 at[NR_REGS] = {
+		[REG_RIP] = AT(rip), [REG_RSP] = AT(rsp), [REG_RFLAGS] = AT(rflags),
+		[REG_CR0] = AT(cr0), [REG_CR2] = AT(cr2), [REG_CR3] = AT(cr3), [REG_CR4] = AT(cr4),
+		[REG_EFER] = AT(efer), [REG_DR6] = AT(dr6), [REG_DR7] = AT(dr7),
+		[REG_PAT] = AT(pat), [REG_FS_BASE] = AT(fs.base), [REG_GS_BASE] = AT(gs.base),
+		[REG_KERNEL_GS_BASE] = AT(kernel_gs_base),
+		[REG_STAR] = AT(star), [REG_LSTAR] = AT(lstar), [REG_CSTAR] = AT(cstar),
+		[REG_SFMASK] = AT(sfmask), [REG_SYSENTER_CS] = AT(sysenter_cs),
+		[REG_SYSENTER_ESP] = AT(sysenter_esp), [REG_SYSENTER_EIP] = AT(sysenter_eip),
+		[REG_DEBUGCTL] = AT(debugctl),
+	};
+
+	return (u64 *)(void *)((u8 *)vmcb + at[r]);
+}
+
+/* VMRUN demands SVME of a guest, too. */
 u64 svm_reg_get(struct vcpu *v, enum reg r)
 {
-	const struct vmcb *vmcb = svm_vmcb(v);
+	u64 value = *reg_field(svm_vmcb(v), r);
 
-	switch (r) {
-#define X(reg, field)                                                                              \
-	case reg:                                                                                  \
-		return vmcb->field;
-		REG_FIELDS(X)
-#undef X
-	case REG_EFER:
-		return vmcb->efer & ~EFER_SVME;
-	case NR_REGS:
-		break;
-	}
-	return 0;
+	return r == REG_EFER ? value & ~EFER_SVME : value;
 }
 
 void svm_reg_set(struct vcpu *v, enum reg r, u64 value)
 {
-	struct vmcb *vmcb = svm_vmcb(v);
-
-	switch (r) {
-#define X(reg, field)                                                                              \
-	case reg:                                                                                  \
-		vmcb->field = value;                                                               \
-		break;
-		REG_FIELDS(X)
-#undef X
-	case REG_EFER:
-		/* VMRUN demands SVME of a guest, too. */
-		vmcb->efer = value | EFER_SVME;
-		break;
-	case NR_REGS:
-		break;
-	}
+	*reg_field(svm_vmcb(v), r) = r == REG_EFER ? value | EFER_SVME : value;
 	svm_dirty(v);
 }
 
@@ -83,9 +54,7 @@ bool svm_code64_get(struct vcpu *v, struct code64 *out)
 	return true;
 }
 
-/* Where in the VMCB each one lies. */
-#define AT(seg) offsetof(struct vmcb, seg)
-
+/* The same of segments. */
 static struct vmcb_seg *seg_field(struct vmcb *vmcb, enum seg s)
 {
 	static const u16 at[NR_SEGS] = {

@@ -124,11 +124,9 @@ static void status_write(u32 rvi, u32 svi)
 
 static void eoi_exits_write(const struct lapic *l)
 {
-	static const enum vmcs64 fields[] = { VMCS_EOI_EXIT0, VMCS_EOI_EXIT1, VMCS_EOI_EXIT2,
-					      VMCS_EOI_EXIT3 };
-
-	for (u32 i = 0; i < ARRAY_SIZE(fields); i++)
-		vmwrite64(fields[i], l->eoi_exits[2 * i] | (u64)l->eoi_exits[2 * i + 1] << 32);
+	for (u32 i = 0; i < 4; i++)
+		vmwrite64((enum vmcs64)(VMCS_EOI_EXIT0 + 2 * i),
+			  l->eoi_exits[2 * i] | (u64)l->eoi_exits[2 * i + 1] << 32);
 }
 
 static u32 proc2_of(enum lapic_view view)

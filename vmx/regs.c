@@ -21,32 +21,22 @@ static u64 masked(u64 real, u64 mask, u64 shadow)
 	return (real & ~mask) | (shadow & mask);
 }
 
-/* One line per register that is simply somewhere: how it is read and written, and where. */
-#define REG_PLACES(X)                                                                              \
-	X(REG_RIP, vmreadnat, vmwritenat, VMCS_GUEST_RIP)                                          \
-	X(REG_RSP, vmreadnat, vmwritenat, VMCS_GUEST_RSP)                                          \
-	X(REG_RFLAGS, vmreadnat, vmwritenat, VMCS_GUEST_RFLAGS)                                    \
-	X(REG_DR7, vmreadnat, vmwritenat, VMCS_GUEST_DR7)                                          \
-	X(REG_PAT, vmread64, vmwrite64, VMCS_GUEST_PAT)                                            \
-	X(REG_FS_BASE, vmreadnat, vmwritenat, VMCS_GUEST_FS_BASE)                                  \
-	X(REG_GS_BASE, vmreadnat, vmwritenat, VMCS_GUEST_GS_BASE)                                  \
-	X(REG_KERNEL_GS_BASE, rdmsr, wrmsr, MSR_KERNEL_GS_BASE)                                    \
-	X(REG_STAR, rdmsr, wrmsr, MSR_STAR)                                                        \
-	X(REG_LSTAR, rdmsr, wrmsr, MSR_LSTAR)                                                      \
-	X(REG_CSTAR, rdmsr, wrmsr, MSR_CSTAR)                                                      \
-	X(REG_SFMASK, rdmsr, wrmsr, MSR_FMASK)                                                     \
-	X(REG_SYSENTER_ESP, vmreadnat, vmwritenat, VMCS_GUEST_SYSENTER_ESP)                        \
-	X(REG_SYSENTER_EIP, vmreadnat, vmwritenat, VMCS_GUEST_SYSENTER_EIP)                        \
-	X(REG_DEBUGCTL, vmread64, vmwrite64, VMCS_GUEST_DEBUGCTL)
+/* Registers that are simply somewhere: in a field of the VMCS, or in an MSR. */
+static const u16 reg_fields[NR_REGS] = {
+	[REG_RIP] = VMCS_GUEST_RIP, [REG_RSP] = VMCS_GUEST_RSP, [REG_RFLAGS] = VMCS_GUEST_RFLAGS,
+	[REG_DR7] = VMCS_GUEST_DR7, [REG_PAT] = VMCS_GUEST_PAT, [REG_FS_BASE] = VMCS_GUEST_FS_BASE,
+	[REG_GS_BASE] = VMCS_GUEST_GS_BASE, [REG_SYSENTER_CS] = VMCS_GUEST_SYSENTER_CS,
+	[REG_SYSENTER_ESP] = VMCS_GUEST_SYSENTER_ESP, [REG_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
+	[REG_DEBUGCTL] = VMCS_GUEST_DEBUGCTL,
+};
+static const u32 reg_msrs[NR_REGS] = {
+	[REG_KERNEL_GS_BASE] = MSR_KERNEL_GS_BASE, [REG_STAR] = MSR_STAR, [REG_LSTAR] = MSR_LSTAR,
+	[REG_CSTAR] = MSR_CSTAR, [REG_SFMASK] = MSR_FMASK,
+};
 
 u64 vmx_reg_get(struct vcpu *v __unused_arg, enum reg r)
 {
 	switch (r) {
-#define X(reg, get, set, place)                                                                    \
-	case reg:                                                                                  \
-		return get(place);
-		REG_PLACES(X)
-#undef X
 	case REG_CR0:
 		return masked(vmreadnat(VMCS_GUEST_CR0), CR0_HELD, vmreadnat(VMCS_CR0_SHADOW));
 	case REG_CR2:
@@ -60,12 +50,9 @@ u64 vmx_reg_get(struct vcpu *v __unused_arg, enum reg r)
 		return vmread64(VMCS_GUEST_EFER);
 	case REG_DR6:
 		return read_dr6();
-	case REG_SYSENTER_CS:
-		return vmread32(VMCS_GUEST_SYSENTER_CS);
-	case NR_REGS:
-		break;
+	default:
+		return reg_fields[r] ? vmread(reg_fields[r]) : rdmsr(reg_msrs[r]);
 	}
-	return 0;
 }
 
 static u64 cr4_mask(const struct vcpu *v)
@@ -93,13 +80,11 @@ static void pdptes_load(struct vcpu *v)
 	/* Tables outside RAM: not present, so that the guest faults. */
 	if (gmem_read(v->vm, (gpa_t){ cr3 }, entry, sizeof(entry)))
 		memset(entry, 0, sizeof(entry));
-	for (unsigned i = 0; i < ARRAY_SIZE(entry); i++)
-		if ((entry[i] & PDPTE_P) && (entry[i] & reserved))
-			entry[i] = 0;
-	vmwrite64(VMCS_GUEST_PDPTE0, entry[0]);
-	vmwrite64(VMCS_GUEST_PDPTE1, entry[1]);
-	vmwrite64(VMCS_GUEST_PDPTE2, entry[2]);
-	vmwrite64(VMCS_GUEST_PDPTE3, entry[3]);
+	for (unsigned i = 0; i < ARRAY_SIZE(entry); i++) {
+		bool is_bad = (entry[i] & PDPTE_P) && (entry[i] & reserved);
+
+		vmwrite64((enum vmcs64)(VMCS_GUEST_PDPTE0 + 2 * i), is_bad ? 0 : entry[i]);
+	}
 }
 
 static void cr0_set(struct vcpu *v, u64 value)
@@ -130,11 +115,6 @@ static void efer_set(u64 value)
 void vmx_reg_set(struct vcpu *v, enum reg r, u64 value)
 {
 	switch (r) {
-#define X(reg, get, set, place)                                                                    \
-	case reg:                                                                                  \
-		return set(place, value);
-		REG_PLACES(X)
-#undef X
 	case REG_CR0:
 		return cr0_set(v, value);
 	case REG_CR2:
@@ -148,10 +128,11 @@ void vmx_reg_set(struct vcpu *v, enum reg r, u64 value)
 		return efer_set(value);
 	case REG_DR6:
 		return write_dr6(value);
-	case REG_SYSENTER_CS:
-		return vmwrite32(VMCS_GUEST_SYSENTER_CS, (u32)value);
-	case NR_REGS:
-		break;
+	default:
+		if (reg_fields[r])
+			vmwrite(reg_fields[r], value);
+		else
+			wrmsr(reg_msrs[r], value);
 	}
 }
 
