@@ -17,7 +17,7 @@
 	X(EXIT_MC, "machine check")                                                                \
 	X(EXIT_EXCEPTION, "exception") /* vector, err, has_err, info = CR2 or DR6 bits */          \
 	X(EXIT_NPF, "nested page fault") /* gpa, access, gva if gva_valid */                       \
-	X(EXIT_IO, "port access") /* port, width, is_in, is_string, is_rep */                      \
+	X(EXIT_IO, "port access") /* port, width, is_in, is_string */                      \
 	X(EXIT_MSR_READ, "RDMSR") /* number in RCX */                                              \
 	X(EXIT_MSR_WRITE, "WRMSR")                                                                 \
 	X(EXIT_CPUID, "CPUID")                                                                     \
@@ -31,8 +31,6 @@
 	X(EXIT_DR, "DR access")                                                                    \
 	X(EXIT_XSETBV, "XSETBV")                                                                   \
 	X(EXIT_CACHE, "INVD or WBINVD")                                                            \
-	X(EXIT_INVLPG, "INVLPG")                                                                   \
-	X(EXIT_RDTSC, "RDTSC")                                                                     \
 	X(EXIT_RDPMC, "RDPMC")                                                                     \
 	X(EXIT_UNDEFINED, "instruction not offered") /* answered with #UD */                       \
 	X(EXIT_IRQ_WINDOW, "interrupt window")                                                     \
@@ -70,20 +68,17 @@ struct exit {
 	u8 insn_len; /* bytes; 0 = unknown, ask hv_insn_skip() or the decoder */
 	bool is_in;
 	bool is_string;
-	bool is_rep;
 	bool has_err;
 	bool is_sent; /* every target has the vector of the IPI in its IRR */
 	bool gva_valid;
 	bool is_final; /* gpa is what the guest's access goes to, not a table on its way there */
 	u8 cr; /* control or debug register number */
 	u8 gpr; /* general register that takes part in a CR or DR access */
-	u8 insn_count; /* bytes valid in insn[] */
 	u32 err; /* error code of an exception */
 	u32 raw; /* vendor's reason, for messages only */
 	u64 gpa;
 	u64 gva;
 	u64 info;
-	u8 insn[16];
 };
 
 #endif

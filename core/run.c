@@ -114,6 +114,8 @@ void vcpu_load(struct vcpu *v)
 	this_cpu()->vcpu = v;
 	this_cpu()->hot = v->hot;
 	v->hot->percpu = this_cpu();
+	v->hot->entry_word = (v->hot->entry_word & MODE_EPOCH_MASK) | MODE_IN_GUEST |
+			     (u64)this_cpu()->apic_id << MODE_APIC_SHIFT;
 	if (isolation_show(v))
 		vm_kill(v->vm, NULL, "no memory for its isolated tables");
 	if (this_cpu()->last_vm != v->vm)

@@ -191,8 +191,6 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 		debug_dr_access(v);
 		return NEXT_AGAIN;
 	case EXIT_MC:
-	case EXIT_INVLPG:
-	case EXIT_RDTSC:
 	case EXIT_TASK_SWITCH:
 	case EXIT_ENTRY_FAILED:
 	case EXIT_UNKNOWN:

@@ -267,7 +267,6 @@ static void decode_io(struct vcpu *v, struct exit *x)
 	x->width_bytes = (u8)bits_get(info, 6, 4);
 	x->is_in = info & IOIO_IN;
 	x->is_string = info & IOIO_STRING;
-	x->is_rep = info & IOIO_REP;
 	x->insn_len = (u8)(vmcb->exit_info2 - vmcb->rip);
 }
 

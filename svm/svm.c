@@ -124,13 +124,10 @@ void svm_vcpu_reset(struct vcpu *v)
 
 void svm_vcpu_load(struct vcpu *v)
 {
-	struct vcpu_hot *hot = v->hot;
 	u8 *area = this_cpu()->vendor;
 
-	hot->entry_word = (hot->entry_word & MODE_EPOCH_MASK) | MODE_IN_GUEST |
-			  (u64)this_cpu()->apic_id << MODE_APIC_SHIFT;
-	hot->host_vmcb_pa = va_to_pa(area + PAGE_SIZE).v;
-	vmsave(hot->host_vmcb_pa);
+	v->hot->host_vmcb_pa = va_to_pa(area + PAGE_SIZE).v;
+	vmsave(v->hot->host_vmcb_pa);
 	debug_addresses_load(svm_vcpu(v)->dr);
 	svm_dirty(v);
 	/*

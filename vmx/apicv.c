@@ -129,19 +129,11 @@ static void eoi_exits_write(const struct lapic *l)
 			  l->eoi_exits[2 * i] | (u64)l->eoi_exits[2 * i + 1] << 32);
 }
 
-static u32 proc2_of(enum lapic_view view)
-{
-	switch (view) {
-	case LAPIC_VIEW_TRAPPED:
-		return (u32)PROC2_APIC_ACCESS;
-	case LAPIC_VIEW_XAPIC:
-		return (u32)(PROC2_APICV_BOTH | PROC2_APIC_ACCESS);
-	case LAPIC_VIEW_X2APIC:
-		return (u32)(PROC2_APICV_BOTH | PROC2_X2APIC);
-	default:
-		return 0;
-	}
-}
+static const u32 proc2_of[] = {
+	[LAPIC_VIEW_TRAPPED] = PROC2_APIC_ACCESS,
+	[LAPIC_VIEW_XAPIC] = PROC2_APICV_BOTH | PROC2_APIC_ACCESS,
+	[LAPIC_VIEW_X2APIC] = PROC2_APICV_BOTH | PROC2_X2APIC,
+};
 
 static void x2apic_write(struct vcpu *v, u32 proc2)
 {
@@ -170,7 +162,7 @@ void vmx_apic_update(struct vcpu *v, enum lapic_view view)
 		x2apic_write(v, v->hot->apic_base & APIC_BASE_EXTD ? (u32)PROC2_X2APIC : 0);
 	if (v->vm->lapic_path != LAPIC_APICV)
 		return;
-	x2apic_write(v, proc2_of(view));
+	x2apic_write(v, proc2_of[view]);
 	vmwrite32(VMCS_PIN_CONTROLS, vmx_caps.pin | (is_live ? (u32)PIN_POSTED : 0));
 	eoi_exits_write(&v->lapic);
 	status_write(lapic_highest(v, APIC_IRR), lapic_highest(v, APIC_ISR));

@@ -379,7 +379,6 @@ static void decode_io(struct vcpu *v __unused_arg, struct exit *x)
 	x->width_bytes = (u8)(bits_get(qualification, 2, 0) + 1);
 	x->is_in = qualification & BIT(3);
 	x->is_string = qualification & BIT(4);
-	x->is_rep = qualification & BIT(5);
 	x->port = (u16)(qualification >> 16);
 }
 

@@ -87,7 +87,8 @@ enum err vmx_vcpu_init(struct vcpu *v)
 /* #DB and #AC can recur inside their own delivery for ever. */
 #define EXCEPTIONS (BIT(EXC_DB) | BIT(EXC_AC) | BIT(EXC_MC))
 
-void vmx_controls_write(struct vcpu *v)
+/* Controls and what no reset changes. */
+static void controls_write(struct vcpu *v)
 {
 	static const enum vmcs32 zero[] = {
 		VMCS_PF_ERROR_MASK, VMCS_PF_ERROR_MATCH, VMCS_CR3_TARGET_COUNT,
@@ -115,7 +116,7 @@ void vmx_controls_write(struct vcpu *v)
 
 void vmx_vcpu_reset(struct vcpu *v)
 {
-	vmx_controls_write(v);
+	controls_write(v);
 	vmwrite32(VMCS_GUEST_INTERRUPTIBILITY, 0);
 	vmwrite32(VMCS_GUEST_ACTIVITY, 0);
 	vmwritenat(VMCS_GUEST_PENDING_DEBUG, 0);
@@ -173,12 +174,8 @@ static void switched_save(struct vmx_vcpu *vmx)
 
 void vmx_vcpu_load(struct vcpu *v)
 {
-	struct vcpu_hot *hot = v->hot;
-
 	if (vmptrld(va_to_pa(vmx_vcpu(v)->vmcs)))
 		panic("VMPTRLD failed, error %u", vmread32(VMCS_INSN_ERROR));
-	hot->entry_word = (hot->entry_word & MODE_EPOCH_MASK) | MODE_IN_GUEST |
-			  (u64)this_cpu()->apic_id << MODE_APIC_SHIFT;
 	host_state_write(v);
 	switched_load(vmx_vcpu(v));
 }

@@ -19,7 +19,8 @@ enum vmx_controls {
 	PROC_INTR_WINDOW = BIT(2), PROC_TSC_OFFSET = BIT(3), PROC_HLT = BIT(7),
 	PROC_INVLPG = BIT(9), PROC_MWAIT = BIT(10), PROC_RDPMC = BIT(11), PROC_RDTSC = BIT(12),
 	PROC_CR3_LOAD = BIT(15), PROC_CR3_STORE = BIT(16), PROC_TERTIARY = BIT(17),
-	PROC_CR8_LOAD = BIT(19), PROC_CR8_STORE = BIT(20), PROC_CR8 = PROC_CR8_LOAD | PROC_CR8_STORE,
+	PROC_CR8_LOAD = BIT(19), PROC_CR8_STORE = BIT(20),
+	PROC_CR8 = PROC_CR8_LOAD | PROC_CR8_STORE,
 	PROC_TPR_SHADOW = BIT(21), PROC_NMI_WINDOW = BIT(22), PROC_MOV_DR = BIT(23),
 	PROC_IO = BIT(24), PROC_MSR_BITMAP = BIT(28), PROC_MONITOR = BIT(29),
 	PROC_PAUSE = BIT(30), PROC_SECONDARY = BIT(31),
@@ -137,8 +138,5 @@ void vmx_bitmap_set(u8 *bitmap, u32 msr, u32 exits);
 
 /* The addresses and vectors that APIC virtualization needs, into the current VMCS. */
 void vmx_apic_fields_write(struct vcpu *v);
-
-/* Controls and what no reset changes, into the current VMCS. */
-void vmx_controls_write(struct vcpu *v);
 
 #endif
