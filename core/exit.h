@@ -17,7 +17,7 @@
 	X(EXIT_MC, "machine check")                                                                \
 	X(EXIT_EXCEPTION, "exception") /* vector, err, has_err, info = CR2 or DR6 bits */          \
 	X(EXIT_NPF, "nested page fault") /* gpa, access, gva if gva_valid */                       \
-	X(EXIT_IO, "port access") /* port, width, is_in, is_string */                      \
+	X(EXIT_IO, "port access") /* port, width, is_in, is_string */                              \
 	X(EXIT_MSR_READ, "RDMSR") /* number in RCX */                                              \
 	X(EXIT_MSR_WRITE, "WRMSR")                                                                 \
 	X(EXIT_CPUID, "CPUID")                                                                     \

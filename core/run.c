@@ -92,7 +92,8 @@ static void vcpu_enter(struct vcpu *v)
 	timer_by_guest(hot->has_fast_deadline && !hot->has_host_timer);
 	event_deliver(v);
 	/* An earlier deadline that somebody else sets meanwhile comes with a request. */
-	hot->others_deadline_tsc = timer_deadline_except(hot->tsc_deadline ? &v->lapic.timer : NULL);
+	hot->others_deadline_tsc =
+		timer_deadline_except(hot->tsc_deadline ? &v->lapic.timer : NULL);
 	next = guest_run(v);
 	lapic_deadline_settle(v);
 	if (unlikely(atomic_load_u64(&hot->mode) & MODE_IN_GUEST))

@@ -16,8 +16,8 @@
 #define PROC2_APICV_ALL (PROC2_APICV_BOTH | PROC2_APIC_ACCESS | PROC2_X2APIC)
 
 /*
- * Fields of struct posted.control. SN is never set: what is posted to
- * a preempted vCPU interrupts its CPU in vain; entry looks at ON.
+ * Fields of struct posted.control. SN is never set: what is posted to a preempted vCPU interrupts
+ * its CPU in vain; entry looks at ON.
  */
 #define POSTED_NV_SHIFT 16
 #define POSTED_NDST_SHIFT 32
