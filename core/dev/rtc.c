@@ -49,7 +49,6 @@ _Static_assert(REG_D == 0x0d, "in the order of the data sheet");
 #define HOUR_PM 0x80
 #define ALARM_ANY 0xc0
 #define INDEX_MASK 0x7f
-#define INDEX_NMI 0x80
 
 #define CRYSTAL_HZ 32768u
 /* Data sheet: the update takes 1984 us and is announced 244 us before. */
@@ -171,53 +170,32 @@ static bool alarm_accepts(u8 alarm, u8 value)
 	return (alarm & ALARM_ANY) == ALARM_ANY || alarm == value;
 }
 
-static bool alarm_accepts_hour(const struct rtc *r, u32 hour)
+/* Is there a second that the alarm accepts? */
+static bool alarm_has_second(const struct rtc *r)
 {
-	return alarm_accepts(r->cmos[REG_HOURS_ALARM], hour_encode(r, hour));
-}
+	u32 second = field_decode(r, r->cmos[REG_SECONDS_ALARM]);
 
-/* The first value from `from` to 59 that the alarm register `reg` accepts, or 60. */
-static u32 alarm_first(const struct rtc *r, enum rtc_reg reg, u32 from)
-{
-	while (from < 60 && !alarm_accepts(r->cmos[reg], field_encode(r, from)))
-		from++;
-	return from;
-}
-
-/* The first time of day from `tod` on, before midnight, that matches; SECONDS_PER_DAY if none. */
-static u32 alarm_today(const struct rtc *r, u32 tod)
-{
-	u32 first_second = alarm_first(r, REG_SECONDS_ALARM, 0);
-	u32 hour = tod / 3600, minute = tod / 60 % 60;
-	u32 second = alarm_first(r, REG_SECONDS_ALARM, tod % 60);
-
-	if (first_second == 60)
-		return SECONDS_PER_DAY;
-	if (second == 60) {
-		second = first_second;
-		minute++;
-	}
-	for (; hour < 24; hour++, minute = 0, second = first_second) {
-		u32 match = alarm_first(r, REG_MINUTES_ALARM, minute);
-
-		if (!alarm_accepts_hour(r, hour) || match == 60)
-			continue;
-		return hour * 3600 + match * 60 + (match == minute ? second : first_second);
-	}
-	return SECONDS_PER_DAY;
+	return alarm_accepts(r->cmos[REG_SECONDS_ALARM], field_encode(r, second % 60));
 }
 
 /* The first time after `seconds` that matches the alarm; INT64_MAX if none does. */
 static s64 alarm_next(const struct rtc *r, s64 seconds)
 {
-	s64 from = seconds + 1;
-	u32 tod = time_of_day(from);
-	u32 match = alarm_today(r, tod);
+	s64 t = seconds + 1;
 
-	if (match != SECONDS_PER_DAY)
-		return from - tod + match;
-	match = alarm_today(r, 0);
-	return match == SECONDS_PER_DAY ? INT64_MAX : from - tod + SECONDS_PER_DAY + match;
+	while (alarm_has_second(r) && t <= seconds + SECONDS_PER_DAY) {
+		u32 tod = time_of_day(t);
+
+		if (!alarm_accepts(r->cmos[REG_HOURS_ALARM], hour_encode(r, tod / 3600)))
+			t += 3600 - tod % 3600;
+		else if (!alarm_accepts(r->cmos[REG_MINUTES_ALARM], field_encode(r, tod / 60 % 60)))
+			t += 60 - tod % 60;
+		else if (!alarm_accepts(r->cmos[REG_SECONDS_ALARM], field_encode(r, tod % 60)))
+			t++;
+		else
+			return t;
+	}
+	return INT64_MAX;
 }
 
 /* Rate of the periodic interrupt; 0: off. */
@@ -360,19 +338,8 @@ static u8 cmos_read(struct vm *vm, u8 index)
 	}
 }
 
-static void time_write(struct rtc *r, u8 index, u8 value)
-{
-	bool runs = !is_halted(r);
-
-	if (runs)
-		time_store(r);
-	r->cmos[index] = value;
-	if (runs)
-		time_commit(r);
-}
-
-/* Write register A or B; the time stops or goes on as they say. */
-static void control_write(struct rtc *r, u8 index, u8 value)
+/* The time stops or goes on as registers A and B say, from what the time registers say. */
+static void reg_write(struct rtc *r, u8 index, u8 value)
 {
 	bool was_halted = is_halted(r), was_reset = is_divider_reset(r);
 
@@ -385,23 +352,19 @@ static void control_write(struct rtc *r, u8 index, u8 value)
 		r->phase_ns = (NS_PER_SECOND + RELEASE_NS - wall) % NS_PER_SECOND;
 		r->seen_ns = chain_ns(r);
 	}
-	if (was_halted && !is_halted(r))
+	if (!is_halted(r) && (was_halted || is_time_reg(index)))
 		time_commit(r);
 }
 
 static void cmos_write(struct vm *vm, u8 index, u8 value)
 {
-	struct rtc *r = &vm->rtc;
-
 	flags_update(vm);
-	if (is_time_reg(index))
-		time_write(r, index, value);
-	else if (index == REG_A)
-		control_write(r, index, value & (u8)~A_UIP);
-	else if (index == REG_B)
-		control_write(r, index, value & B_SET ? value & (u8)~B_UIE : value);
-	else if (index != REG_C && index != REG_D)
-		r->cmos[index] = value;
+	if (index == REG_A)
+		value &= (u8)~A_UIP;
+	else if (index == REG_B && (value & B_SET))
+		value &= (u8)~B_UIE;
+	if (index != REG_C && index != REG_D)
+		reg_write(&vm->rtc, index, value);
 	flags_update(vm);
 	deadline_arm(vm);
 }
@@ -414,14 +377,11 @@ u32 rtc_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 
 void rtc_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
 {
-	struct rtc *r = &vm->rtc;
-
-	if (port & 1) {
-		cmos_write(vm, r->index, (u8)value);
-		return;
-	}
-	r->index = value & INDEX_MASK;
-	r->masks_nmi = value & INDEX_NMI;
+	/* Bit 7 of the index port would mask NMIs; they come as they come. */
+	if (port & 1)
+		cmos_write(vm, vm->rtc.index, (u8)value);
+	else
+		vm->rtc.index = value & INDEX_MASK;
 }
 
 static void cmos_put(struct rtc *r, u8 index, unsigned len_bytes, u64 value)

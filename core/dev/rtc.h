@@ -19,7 +19,6 @@ struct vm;
 struct rtc {
 	u8 cmos[RTC_CMOS_BYTES]; /* registers and RAM; the time in it is true while halted */
 	u8 index;
-	bool masks_nmi; /* bit 7 of port 0x70; kept only */
 	u64 phase_ns; /* divider chain - host wall clock; below one second */
 	s64 offset_seconds; /* guest time - seconds of the divider chain */
 	u64 seen_ns; /* divider chain's time up to which the flags are computed */
