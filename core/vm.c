@@ -15,7 +15,6 @@
 #include "core/hv.h"
 #include "core/lib/log.h"
 #include "core/load/layout.h"
-#include "core/load/legacy.h"
 #include "core/msr.h"
 #include "core/npt.h"
 #include "core/trace.h"
@@ -145,6 +144,8 @@ static struct image image_of(const struct boot_file *file)
 	return (struct image){ pa_to_va((hpa_t){ file->hpa }), file->size_bytes };
 }
 
+_Static_assert(VM_MAX_VCPUS <= LOAD_MAX_CPUS, "the guest's tables hold every vCPU");
+
 static enum err image_load(struct vm *vm, const struct ram_layout *ram)
 {
 	const struct vm_config *config = vm->config;
@@ -156,14 +157,12 @@ static enum err image_load(struct vm *vm, const struct ram_layout *ram)
 					.nr_cpus = config->cpus,
 					.cmdline = config->cmdline,
 					.ram = *ram };
-	const char *why = "guest memory refused a write";
+	const char *why;
 	enum err e;
 
 	for (u32 i = 0; i < config->nr_modules; i++)
 		modules[i].image = image_of(&config->modules[i]);
-	e = legacy_write(&writer);
-	if (!e)
-		e = load_image(&writer, &request, &vm->boot, &why);
+	e = load_image(&writer, &request, &vm->boot, &why);
 	if (e)
 		log_err("%s: kernel '%s': %s (%s); check 'kernel' in line %u of lamina.toml",
 			config->name, config->kernel.path, why, err_text(e), config->kernel.line);

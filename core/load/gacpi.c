@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Flags as in the ACPI Specification 6.4, chapter "ACPI Software Programming Model". Tables are
- * streamed into guest memory and get their header, with length and checksum, last, so their size
- * does not depend on a buffer here.
+ * Flags as in the ACPI Specification 6.4, chapter "ACPI Software Programming Model".
  */
 #include "core/load/gacpi.h"
 
@@ -11,6 +9,7 @@
 #include "arch/x86/acpi.h"
 #include "core/lib/bits.h"
 #include "core/load/layout.h"
+#include "core/load/load.h"
 #include "gen/core/load/dsdt.h"
 
 #define FADT_REVISION 6
@@ -30,109 +29,81 @@
 struct acpi_facs {
 	char signature[4];
 	u32 length;
-	u32 hardware_signature;
-	u32 waking_vector;
-	u32 global_lock;
-	u32 flags;
-	u64 x_waking_vector;
+	u32 unused[6]; /* signature of the hardware, waking vectors, global lock, flags */
 	u8 version;
 	u8 reserved[31];
 } __packed;
 _Static_assert(sizeof(struct acpi_facs) == 64, "acpi_facs layout");
 
-/* PCI Firmware Specification, "MCFG Table Description"; without its header. */
+/* PCI Firmware Specification, "MCFG Table Description". */
 struct acpi_mcfg {
+	struct acpi_header header;
 	u64 reserved0;
 	u64 base;
 	u16 segment;
 	u8 first_bus, last_bus;
 	u32 reserved1;
 } __packed;
-_Static_assert(sizeof(struct acpi_mcfg) == 24, "acpi_mcfg layout");
+_Static_assert(sizeof(struct acpi_mcfg) == 36 + 24, "acpi_mcfg layout");
 
-/* Multiple APIC Description Table; without its header. */
+struct acpi_xsdt {
+	struct acpi_header header;
+	u64 fadt, madt, mcfg;
+} __packed;
+
+/* Multiple APIC Description Table; each entry begins with its type and length. */
 struct acpi_madt {
+	struct acpi_header header;
 	u32 lapic_address;
 	u32 flags;
+	struct madt_ioapic ioapic;
+	struct madt_override pit, sci;
+	struct {
+		u8 type, length, uid;
+		u16 flags;
+		u8 lint;
+	} __packed nmi;
+	struct {
+		u8 type, length, uid, apic_id;
+		u32 flags;
+	} cpu[LOAD_MAX_CPUS];
 } __packed;
+_Static_assert(offsetof(struct acpi_madt, cpu) == 44 + 12 + 2 * 10 + 6, "acpi_madt layout");
 #define MADT_PCAT_COMPAT BIT(0) /* there is a PIC, too */
-
-struct madt_lapic {
-	u8 type, length; /* 0, 8 */
-	u8 uid;
-	u8 apic_id;
-	u32 flags;
-} __packed;
-_Static_assert(sizeof(struct madt_lapic) == 8, "madt_lapic layout");
 #define MADT_ENABLED BIT(0)
+#define MADT_UID_ALL 0xff
 
-struct madt_lapic_nmi {
-	u8 type, length; /* 4, 6 */
-	u8 uid;
-	u16 flags;
-	u8 lint;
-} __packed;
-_Static_assert(sizeof(struct madt_lapic_nmi) == 6, "madt_lapic_nmi layout");
+/* APIC id 255 is the xAPIC broadcast: from there on a CPU would need another kind of entry. */
+_Static_assert(LOAD_MAX_CPUS <= 255, "every CPU has an xAPIC id");
 
-struct madt_x2apic {
-	u8 type, length; /* 9, 16 */
-	u16 reserved;
-	u32 apic_id;
-	u32 flags;
-	u32 uid;
-} __packed;
-_Static_assert(sizeof(struct madt_x2apic) == 16, "madt_x2apic layout");
-
-struct madt_x2apic_nmi {
-	u8 type, length; /* 10, 12 */
-	u16 flags;
-	u32 uid;
-	u8 lint;
-	u8 reserved[3];
-} __packed;
-_Static_assert(sizeof(struct madt_x2apic_nmi) == 12, "madt_x2apic_nmi layout");
-
-/* APIC id 255 is the xAPIC broadcast: from there on a CPU needs an x2APIC entry. */
-#define FIRST_X2APIC_ID 255u
-#define UID_ALL_8 0xffu
-#define UID_ALL_32 0xffffffffu
-
-/* Where the next table goes, and the one being written. The first error sticks. */
+/* Where the next table goes. The first error sticks. */
 struct gacpi {
 	const struct guest_mem *mem;
 	u64 next; /* first free address */
-	u64 table; /* start of the table being written */
-	u8 sum;
 	enum err err;
 };
 
-static void gacpi_append(struct gacpi *g, const void *buf, u64 len_bytes)
+/* Write a table that is complete; returns its address. */
+static u64 whole_write(struct gacpi *g, const void *table, u64 len_bytes)
 {
-	if (!g->err && len_bytes > GPA_ROM_CODE - g->next)
+	u64 at = ALIGN_UP(g->next, 64);
+
+	if (!g->err && len_bytes > GPA_ROM_CODE - at)
 		g->err = ERR_NOMEM;
-	if (g->err)
-		return;
-	g->err = guest_mem_write(g->mem, g->next, buf, len_bytes);
-	g->sum = (u8)(g->sum + acpi_sum(buf, len_bytes));
-	g->next += len_bytes;
+	if (!g->err)
+		g->err = guest_mem_write(g->mem, at, table, len_bytes);
+	g->next = at + len_bytes;
+	return at;
 }
 
-/* Start a table, leaving room for its header. */
-static void table_begin(struct gacpi *g)
+/* The same for a table whose header is still to be filled in. */
+static u64 table_write(struct gacpi *g, const char *signature, u8 revision, void *table,
+		       u64 len_bytes)
 {
-	const struct acpi_header blank = { .length = 0 };
+	struct acpi_header *h = table;
 
-	g->next = ALIGN_UP(g->next, 16);
-	g->table = g->next;
-	g->sum = 0;
-	gacpi_append(g, &blank, sizeof(blank));
-}
-
-/* Write the header of the table begun last; returns the table's address. */
-static u64 table_end(struct gacpi *g, const char *signature, u8 revision)
-{
-	struct acpi_header h = {
-		.length = (u32)(g->next - g->table),
+	*h = (struct acpi_header){
+		.length = (u32)len_bytes,
 		.revision = revision,
 		.oem_id = { 'L', 'A', 'M', 'I', 'N', 'A' },
 		.oem_table_id = { 'L', 'A', 'M', 'I', 'N', 'A', 'V', 'M' },
@@ -140,31 +111,9 @@ static u64 table_end(struct gacpi *g, const char *signature, u8 revision)
 		.creator_id = { 'L', 'A', 'M', 'I' },
 		.creator_revision = 1,
 	};
-
-	memcpy(h.signature, signature, sizeof(h.signature));
-	h.checksum = (u8)-(u8)(g->sum + acpi_sum(&h, sizeof(h)));
-	if (!g->err)
-		g->err = guest_mem_write(g->mem, g->table, &h, sizeof(h));
-	return g->table;
-}
-
-/* The same for a table of which all that follows the header is `body`. */
-static u64 table_write(struct gacpi *g, const char *signature, u8 revision, const void *body,
-		       u64 len_bytes)
-{
-	table_begin(g);
-	gacpi_append(g, body, len_bytes);
-	return table_end(g, signature, revision);
-}
-
-/* A table that brings its header along. */
-static u64 whole_write(struct gacpi *g, const void *table, u64 len_bytes)
-{
-	u64 at = ALIGN_UP(g->next, 64);
-
-	g->next = at;
-	gacpi_append(g, table, len_bytes);
-	return at;
+	memcpy(h->signature, signature, sizeof(h->signature));
+	h->checksum = (u8)-acpi_sum(table, len_bytes);
+	return whole_write(g, table, len_bytes);
 }
 
 static u64 facs_write(struct gacpi *g)
@@ -180,30 +129,10 @@ static u64 facs_write(struct gacpi *g)
 
 static struct acpi_gas gas_io(u16 port, u8 bytes, u8 access)
 {
-	return (struct acpi_gas){
-		.space = ACPI_SPACE_IO,
-		.width_bits = (u8)(bytes * 8),
-		.access = access,
-		.address = port,
-	};
+	return (struct acpi_gas){ ACPI_SPACE_IO, (u8)(bytes * 8), 0, access, port };
 }
 
-/* The registers, each named in the old form and in the extended one, which must agree. */
-static void fadt_set_registers(struct acpi_fadt *f)
-{
-	f->pm1a_evt_blk = IO_PM1A_EVT;
-	f->pm1_evt_len = 4;
-	f->x_pm1a_evt_blk = gas_io(IO_PM1A_EVT, 4, ACPI_ACCESS_WORD);
-	f->pm1a_cnt_blk = IO_PM1A_CNT;
-	f->pm1_cnt_len = 2;
-	f->x_pm1a_cnt_blk = gas_io(IO_PM1A_CNT, 2, ACPI_ACCESS_WORD);
-	f->pm_tmr_blk = IO_PM_TMR;
-	f->pm_tmr_len = 4;
-	f->x_pm_tmr_blk = gas_io(IO_PM_TMR, 4, ACPI_ACCESS_DWORD);
-	f->reset_reg = gas_io(IO_RESET, 1, ACPI_ACCESS_BYTE);
-	f->reset_value = RESET_VALUE;
-}
-
+/* The registers are named in the old form and in the extended one, which must agree. */
 static u64 fadt_write(struct gacpi *g, u64 facs, u64 dsdt)
 {
 	struct acpi_fadt f = {
@@ -212,6 +141,17 @@ static u64 fadt_write(struct gacpi *g, u64 facs, u64 dsdt)
 		.x_dsdt = dsdt,
 		.preferred_pm_profile = FADT_PM_DESKTOP,
 		.sci_int = ACPI_SCI_IRQ,
+		.pm1a_evt_blk = IO_PM1A_EVT,
+		.pm1_evt_len = 4,
+		.x_pm1a_evt_blk = gas_io(IO_PM1A_EVT, 4, ACPI_ACCESS_WORD),
+		.pm1a_cnt_blk = IO_PM1A_CNT,
+		.pm1_cnt_len = 2,
+		.x_pm1a_cnt_blk = gas_io(IO_PM1A_CNT, 2, ACPI_ACCESS_WORD),
+		.pm_tmr_blk = IO_PM_TMR,
+		.pm_tmr_len = 4,
+		.x_pm_tmr_blk = gas_io(IO_PM_TMR, 4, ACPI_ACCESS_DWORD),
+		.reset_reg = gas_io(IO_RESET, 1, ACPI_ACCESS_BYTE),
+		.reset_value = RESET_VALUE,
 		.p_lvl2_lat = FADT_LATENCY_NO_C2,
 		.p_lvl3_lat = FADT_LATENCY_NO_C3,
 		.century = RTC_CENTURY_INDEX,
@@ -221,71 +161,30 @@ static u64 fadt_write(struct gacpi *g, u64 facs, u64 dsdt)
 		.minor_version = FADT_MINOR,
 	};
 
-	fadt_set_registers(&f);
-	return table_write(g, "FACP", FADT_REVISION, &f.header + 1, sizeof(f) - sizeof(f.header));
-}
-
-static void madt_add_cpu(struct gacpi *g, u32 id)
-{
-	const struct madt_lapic xapic = { 0, sizeof(xapic), (u8)id, (u8)id, MADT_ENABLED };
-	const struct madt_x2apic x2apic = { 9, sizeof(x2apic), 0, id, MADT_ENABLED, id };
-
-	if (id < FIRST_X2APIC_ID)
-		gacpi_append(g, &xapic, sizeof(xapic));
-	else
-		gacpi_append(g, &x2apic, sizeof(x2apic));
-}
-
-static void madt_add_override(struct gacpi *g, u8 irq, u32 gsi, u16 flags)
-{
-	const struct madt_override o = {
-		.type = 2, .length = sizeof(o), .irq = irq, .gsi = gsi, .flags = flags
-	};
-
-	gacpi_append(g, &o, sizeof(o));
-}
-
-/* NMIs arrive at LINT1 of every CPU. */
-static void madt_add_nmi(struct gacpi *g, u32 nr_cpus)
-{
-	const struct madt_lapic_nmi xapic = {
-		.type = 4, .length = sizeof(xapic), .uid = UID_ALL_8, .lint = 1
-	};
-	const struct madt_x2apic_nmi x2apic = {
-		.type = 10, .length = sizeof(x2apic), .uid = UID_ALL_32, .lint = 1
-	};
-
-	gacpi_append(g, &xapic, sizeof(xapic));
-	if (nr_cpus > FIRST_X2APIC_ID)
-		gacpi_append(g, &x2apic, sizeof(x2apic));
+	return table_write(g, "FACP", FADT_REVISION, &f, sizeof(f));
 }
 
 static u64 madt_write(struct gacpi *g, u32 nr_cpus)
 {
-	const struct acpi_madt madt = { .lapic_address = GPA_LAPIC, .flags = MADT_PCAT_COMPAT };
-	const struct madt_ioapic ioapic = {
-		.type = 1,
-		.length = sizeof(ioapic),
-		.id = IOAPIC_ID,
-		.address = GPA_IOAPIC,
-		.gsi_base = IOAPIC_GSI_BASE,
+	struct acpi_madt m = {
+		.lapic_address = GPA_LAPIC,
+		.flags = MADT_PCAT_COMPAT,
+		.ioapic = { 1, 12, IOAPIC_ID, 0, GPA_IOAPIC, IOAPIC_GSI_BASE },
+		.pit = { 2, 10, 0, 0, GSI_PIT, MPS_ACTIVE_HIGH | MPS_EDGE },
+		.sci = { 2, 10, 0, ACPI_SCI_IRQ, ACPI_SCI_IRQ, MPS_ACTIVE_HIGH | MPS_LEVEL },
+		.nmi = { 4, 6, MADT_UID_ALL, 0, 1 }, /* LINT1 of every CPU */
 	};
 
-	table_begin(g);
-	gacpi_append(g, &madt, sizeof(madt));
-	for (u32 id = 0; id < nr_cpus; id++)
-		madt_add_cpu(g, id);
-	gacpi_append(g, &ioapic, sizeof(ioapic));
-	madt_add_override(g, 0, GSI_PIT, MPS_ACTIVE_HIGH | MPS_EDGE);
-	madt_add_override(g, ACPI_SCI_IRQ, ACPI_SCI_IRQ, MPS_ACTIVE_HIGH | MPS_LEVEL);
-	madt_add_nmi(g, nr_cpus);
-	return table_end(g, "APIC", 5);
+	for (u8 id = 0; id < nr_cpus; id++)
+		m.cpu[id] = (__typeof__(m.cpu[0])){ 0, 8, id, id, MADT_ENABLED };
+	return table_write(g, "APIC", 5, &m,
+			   sizeof(m) - (LOAD_MAX_CPUS - nr_cpus) * sizeof(m.cpu[0]));
 }
 
 /* Linux warns of a PCI host bridge without one. */
 static u64 mcfg_write(struct gacpi *g)
 {
-	const struct acpi_mcfg mcfg = { .base = GPA_PCI_ECAM };
+	struct acpi_mcfg mcfg = { .base = GPA_PCI_ECAM };
 
 	return table_write(g, "MCFG", 1, &mcfg, sizeof(mcfg));
 }
@@ -311,11 +210,13 @@ enum err gacpi_write(const struct guest_mem *mem, u32 nr_cpus, u64 *rsdp)
 	struct gacpi g = { .mem = mem, .next = GPA_RSDP + sizeof(struct acpi_rsdp) };
 	const u64 dsdt = whole_write(&g, dsdt_aml, sizeof(dsdt_aml));
 	const u64 facs = facs_write(&g);
-	const u64 fadt = fadt_write(&g, facs, dsdt);
-	const u64 madt = madt_write(&g, nr_cpus);
-	const u64 tables[] = { fadt, madt, mcfg_write(&g) };
+	struct acpi_xsdt xsdt = {
+		.fadt = fadt_write(&g, facs, dsdt),
+		.madt = madt_write(&g, nr_cpus),
+		.mcfg = mcfg_write(&g),
+	};
 
-	rsdp_write(&g, table_write(&g, "XSDT", 1, tables, sizeof(tables)));
+	rsdp_write(&g, table_write(&g, "XSDT", 1, &xsdt, sizeof(xsdt)));
 	*rsdp = GPA_RSDP;
 	return g.err;
 }

@@ -10,8 +10,8 @@
 #include "core/load/guest_mem.h"
 
 /*
- * Write the tables for `nr_cpus` CPUs with the APIC ids 0 .. nr_cpus-1; `*rsdp` becomes the
- * RSDP's address. ERR_NOMEM: they do not fit; else what the writer says.
+ * Write the tables for `nr_cpus` CPUs, up to LOAD_MAX_CPUS, with the APIC ids 0 .. nr_cpus-1;
+ * `*rsdp` becomes the RSDP's address. ERR_NOMEM: they do not fit; else what the writer says.
  */
 enum err gacpi_write(const struct guest_mem *mem, u32 nr_cpus, u64 *rsdp) __must_check;
 

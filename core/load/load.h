@@ -15,7 +15,7 @@
 
 #define LOAD_MAX_MODULES 16
 #define LOAD_MAX_CMDLINE 4096 /* with the terminating NUL; a kernel may allow less */
-#define LOAD_MAX_CPUS 1024
+#define LOAD_MAX_CPUS 64
 
 /* Selectors of the descriptor table that the loader puts into guest memory. */
 #define BOOT_CS 0x10
