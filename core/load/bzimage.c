@@ -20,40 +20,31 @@ struct setup_header {
 	u8 setup_sects;
 	u16 root_flags;
 	u32 syssize;
-	u16 ram_size, vid_mode, root_dev;
-	u16 boot_flag;
+	u16 ram_size, vid_mode, root_dev, boot_flag;
 	u8 jump_opcode, jump_offset;
 	u32 header;
 	u16 version;
 	u32 realmode_swtch;
 	u16 start_sys_seg, kernel_version;
-	u8 type_of_loader;
-	u8 loadflags;
+	u8 type_of_loader, loadflags;
 	u16 setup_move_size;
-	u32 code32_start;
-	u32 ramdisk_image, ramdisk_size;
-	u32 bootsect_kludge;
+	u32 code32_start, ramdisk_image, ramdisk_size, bootsect_kludge;
 	u16 heap_end_ptr;
 	u8 ext_loader_ver, ext_loader_type;
-	u32 cmd_line_ptr;
-	u32 initrd_addr_max;
-	u32 kernel_alignment;
+	u32 cmd_line_ptr, initrd_addr_max, kernel_alignment;
 	u8 relocatable_kernel, min_alignment;
 	u16 xloadflags;
-	u32 cmdline_size;
-	u32 hardware_subarch;
+	u32 cmdline_size, hardware_subarch;
 	u64 hardware_subarch_data;
 	u32 payload_offset, payload_length;
-	u64 setup_data;
-	u64 pref_address;
+	u64 setup_data, pref_address;
 	u32 init_size;
 } __packed;
-_Static_assert(offsetof(struct setup_header, header) == 0x202 - HDR_START, "setup_header layout");
-_Static_assert(offsetof(struct setup_header, initrd_addr_max) == 0x22c - HDR_START,
-	       "setup_header layout");
-_Static_assert(offsetof(struct setup_header, pref_address) == 0x258 - HDR_START,
-	       "setup_header layout");
-_Static_assert(sizeof(struct setup_header) == 0x264 - HDR_START, "setup_header layout");
+#define HDR_OFFSET(field) (HDR_START + offsetof(struct setup_header, field))
+_Static_assert(HDR_OFFSET(header) == 0x202, "setup_header layout");
+_Static_assert(HDR_OFFSET(initrd_addr_max) == 0x22c, "setup_header layout");
+_Static_assert(HDR_OFFSET(pref_address) == 0x258, "setup_header layout");
+_Static_assert(HDR_MIN_END == 0x264, "setup_header layout");
 
 /* Offsets in boot_params, the "zero page". */
 #define PARAMS_RSDP 0x70
@@ -130,8 +121,8 @@ static void bzimage_put_kernel(struct loader *l, const struct bzimage *bz)
 	if (place_claim(&l->place, bz->hdr.pref_address, room))
 		loader_fail(l, ERR_NOMEM, "bzImage does not fit; give the VM more memory");
 	l->res->rip = bz->hdr.pref_address + ENTRY_64;
-	loader_write_image(l, bz->hdr.pref_address, bz->kernel_offset, bz->kernel_bytes,
-			   bz->kernel_bytes);
+	loader_write(l, bz->hdr.pref_address, (const u8 *)l->req->kernel.data + bz->kernel_offset,
+		     bz->kernel_bytes);
 }
 
 /* The initrd and the command line. */

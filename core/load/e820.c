@@ -13,11 +13,9 @@ struct ram_layout ram_layout_make(u64 memory_bytes)
 
 enum err ram_layout_check(const struct ram_layout *ram)
 {
-	if (ram->below_4g_bytes < MiB(2) || ram->below_4g_bytes > GPA_BELOW_4G_MAX)
-		return ERR_INVAL;
-	if (ram->above_4g_bytes > GPA_ABOVE_4G_MAX_BYTES)
-		return ERR_INVAL;
-	if (!IS_ALIGNED(ram->below_4g_bytes | ram->above_4g_bytes, KiB(4)))
+	if (ram->below_4g_bytes < MiB(2) || ram->below_4g_bytes > GPA_BELOW_4G_MAX ||
+	    ram->above_4g_bytes > GPA_ABOVE_4G_MAX_BYTES ||
+	    !IS_ALIGNED(ram->below_4g_bytes | ram->above_4g_bytes, KiB(4)))
 		return ERR_INVAL;
 	return ERR_NONE;
 }

@@ -81,17 +81,6 @@ static bool is_loaded(const Elf64_Phdr *s)
 	return s->p_type == PT_LOAD && s->p_memsz != 0;
 }
 
-static bool elf_check_segment(struct loader *l, const Elf64_Phdr *s)
-{
-	u64 size = l->req->kernel.size_bytes;
-
-	if (s->p_filesz > s->p_memsz)
-		return loader_fail(l, ERR_FORMAT, "ELF segment is larger in the file");
-	if (s->p_offset > size || s->p_filesz > size - s->p_offset)
-		return loader_fail(l, ERR_FORMAT, "ELF segment lies outside the file");
-	return true;
-}
-
 void elf_load(struct loader *l, const struct elf *elf)
 {
 	u32 loaded = 0;
@@ -101,11 +90,8 @@ void elf_load(struct loader *l, const struct elf *elf)
 
 		if (!is_loaded(&s))
 			continue;
-		if (!elf_check_segment(l, &s))
-			return;
 		loaded++;
-		loader_claim(l, s.p_paddr, s.p_memsz);
-		loader_write_image(l, s.p_paddr, s.p_offset, s.p_filesz, s.p_memsz);
+		loader_put_part(l, s.p_paddr, s.p_offset, s.p_filesz, s.p_memsz);
 	}
 	if (loaded == 0)
 		loader_fail(l, ERR_FORMAT, "ELF image has nothing to load");

@@ -22,13 +22,7 @@ void loader_zero(struct loader *l, u64 gpa, u64 len_bytes)
 		loader_fail(l, e, "guest memory cannot be cleared");
 }
 
-void loader_write_image(struct loader *l, u64 gpa, u64 offset, u64 file_bytes, u64 mem_bytes)
-{
-	loader_write(l, gpa, (const u8 *)l->req->kernel.data + offset, file_bytes);
-	loader_zero(l, gpa + file_bytes, mem_bytes - file_bytes);
-}
-
-void loader_claim(struct loader *l, u64 start, u64 size_bytes)
+static void loader_claim(struct loader *l, u64 start, u64 size_bytes)
 {
 	enum err e = place_claim(&l->place, start, size_bytes);
 
@@ -38,6 +32,21 @@ void loader_claim(struct loader *l, u64 start, u64 size_bytes)
 		loader_fail(l, e, "parts of the kernel overlap in memory");
 	else if (e)
 		loader_fail(l, e, "kernel has too many parts");
+}
+
+void loader_put_part(struct loader *l, u64 gpa, u64 offset, u64 file_bytes, u64 mem_bytes)
+{
+	u64 size = l->req->kernel.size_bytes;
+
+	if (file_bytes > mem_bytes) {
+		loader_fail(l, ERR_FORMAT, "a part of the kernel is larger in the file");
+	} else if (offset > size || file_bytes > size - offset) {
+		loader_fail(l, ERR_FORMAT, "kernel is cut off: a part lies outside the file");
+	} else {
+		loader_claim(l, gpa, mem_bytes);
+		loader_write(l, gpa, (const u8 *)l->req->kernel.data + offset, file_bytes);
+		loader_zero(l, gpa + file_bytes, mem_bytes - file_bytes);
+	}
 }
 
 u64 loader_alloc(struct loader *l, u64 len_bytes, u64 align_bytes, u64 max_end, const char *why)

@@ -61,13 +61,10 @@ void loader_write(struct loader *l, u64 gpa, const void *buf, u64 len_bytes);
 void loader_zero(struct loader *l, u64 gpa, u64 len_bytes);
 
 /*
- * Write `file_bytes` of the kernel image from `offset` on, then zeros up to `mem_bytes`, which is
- * not less.
+ * Claim `mem_bytes` at `gpa`, where this part of the kernel is linked to, and write `file_bytes` of
+ * the image from `offset` on, then zeros.
  */
-void loader_write_image(struct loader *l, u64 gpa, u64 offset, u64 file_bytes, u64 mem_bytes);
-
-/* Claim the fixed addresses that an image is linked to. */
-void loader_claim(struct loader *l, u64 start, u64 size_bytes);
+void loader_put_part(struct loader *l, u64 gpa, u64 offset, u64 file_bytes, u64 mem_bytes);
 
 /*
  * Place `len_bytes` anywhere below `max_end`; does not write them. Returns the address, after a

@@ -37,15 +37,12 @@ _Static_assert(sizeof(struct mb_addresses) == 20, "mb_addresses layout");
 struct mb_info {
 	u32 flags;
 	u32 mem_lower, mem_upper;
-	u32 boot_device;
-	u32 cmdline;
+	u32 boot_device, cmdline;
 	u32 mods_count, mods_addr;
 	u32 syms[4];
 	u32 mmap_length, mmap_addr;
 	u32 drives_length, drives_addr;
-	u32 config_table;
-	u32 boot_loader_name;
-	u32 apm_table;
+	u32 config_table, boot_loader_name, apm_table;
 	u8 video[44];
 } __packed;
 _Static_assert(offsetof(struct mb_info, mmap_length) == 44, "mb_info layout");
@@ -59,9 +56,7 @@ struct mb_mmap {
 _Static_assert(sizeof(struct mb_mmap) == 24, "mb_mmap layout");
 
 struct mb_module {
-	u32 start, end;
-	u32 string;
-	u32 reserved;
+	u32 start, end, string, reserved;
 } __packed;
 _Static_assert(sizeof(struct mb_module) == 16, "mb_module layout");
 
@@ -99,40 +94,27 @@ static bool mb_check_flags(struct loader *l, u32 flags)
 	return true;
 }
 
-/* How much of the file to load for addresses `a`, and how much memory that takes. */
-static bool mb_addresses_sizes(struct loader *l, const struct mb_addresses *a, u64 offset,
-			       u64 *file_bytes, u64 *mem_bytes)
-{
-	u64 rest = l->req->kernel.size_bytes - offset;
-
-	*file_bytes = a->load_end_addr ? (u64)a->load_end_addr - a->load_addr : rest;
-	if (a->load_end_addr && a->load_end_addr < a->load_addr)
-		return loader_fail(l, ERR_FORMAT, "multiboot load_end_addr is below load_addr");
-	if (*file_bytes > rest)
-		return loader_fail(l, ERR_FORMAT, "multiboot image is cut off");
-	*mem_bytes = a->bss_end_addr ? (u64)a->bss_end_addr - a->load_addr : *file_bytes;
-	if (a->bss_end_addr && a->bss_end_addr < a->load_addr + *file_bytes)
-		return loader_fail(l, ERR_FORMAT, "multiboot bss_end_addr is below the data's end");
-	if (a->entry_addr < a->load_addr || a->entry_addr - a->load_addr >= *mem_bytes)
-		return loader_fail(l, ERR_FORMAT, "multiboot entry point is outside the image");
-	return true;
-}
-
 /* Raw bytes: the header says where they go. */
 static bool mb_load_raw(struct loader *l, u64 hdr_offset)
 {
 	struct mb_addresses a;
-	u64 offset, file_bytes, mem_bytes;
+	u64 offset, end, bss_end;
 
 	if (!image_read(&l->req->kernel, hdr_offset + sizeof(struct mb_header), &a, sizeof(a)))
 		return loader_fail(l, ERR_FORMAT, "multiboot header is cut off");
 	if (a.header_addr < a.load_addr || a.header_addr - a.load_addr > hdr_offset)
 		return loader_fail(l, ERR_FORMAT, "multiboot load_addr lies before the file");
 	offset = hdr_offset - (a.header_addr - a.load_addr);
-	if (!mb_addresses_sizes(l, &a, offset, &file_bytes, &mem_bytes))
-		return false;
-	loader_claim(l, a.load_addr, mem_bytes);
-	loader_write_image(l, a.load_addr, offset, file_bytes, mem_bytes);
+	end = a.load_end_addr ? a.load_end_addr
+			      : a.load_addr + l->req->kernel.size_bytes - offset;
+	bss_end = a.bss_end_addr ? a.bss_end_addr : end;
+	if (end < a.load_addr)
+		return loader_fail(l, ERR_FORMAT, "multiboot load_end_addr is below load_addr");
+	if (bss_end < end)
+		return loader_fail(l, ERR_FORMAT, "multiboot bss_end_addr is below the data's end");
+	if (a.entry_addr < a.load_addr || a.entry_addr >= bss_end)
+		return loader_fail(l, ERR_FORMAT, "multiboot entry point is outside the image");
+	loader_put_part(l, a.load_addr, offset, end - a.load_addr, bss_end - a.load_addr);
 	l->res->rip = a.entry_addr;
 	return true;
 }

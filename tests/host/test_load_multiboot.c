@@ -404,6 +404,7 @@ static void damaged_raw_images(void **state)
 	r.load_end_addr = 0x1fffff;
 	raw_refused(f, &r, ERR_FORMAT, "load_end_addr");
 	r.load_end_addr = 0x200000 + IMAGE_BYTES - 0x80 + 1;
+	r.bss_end_addr = 0;
 	raw_refused(f, &r, ERR_FORMAT, "cut off");
 	r = raw_good;
 	r.bss_end_addr = 0x200fff;
