@@ -54,41 +54,34 @@ static bool redir_is_level(u64 entry)
 	       (redir_mode(entry) == LAPIC_FIXED || redir_mode(entry) == LAPIC_LOWEST);
 }
 
-/*
- * Send the message of `pin`; true if a local APIC took it. SMI and the reserved modes go nowhere;
- * ExtINT is asked for: see ioapic_extint().
- */
-static bool pin_send(struct vm *vm, u32 pin)
+static struct lapic_msg redir_msg(u64 entry)
 {
-	u64 entry = vm->ioapic.redir[pin];
-	const struct lapic_msg msg = {
+	return (struct lapic_msg){
 		.dest = (u32)bits_get(entry, REDIR_DEST_HI, REDIR_DEST_LO),
 		.is_logical = entry & REDIR_LOGICAL,
 		.delivery_mode = redir_mode(entry),
 		.vector = (u8)(entry & REDIR_VECTOR),
 		.is_level = redir_is_level(entry),
 	};
+}
 
-	switch (msg.delivery_mode) {
-	case LAPIC_FIXED:
-	case LAPIC_LOWEST:
-	case LAPIC_NMI:
-	case LAPIC_INIT:
-		return lapic_deliver(vm, &msg) == ERR_NONE;
-	default:
-		return false;
-	}
+/*
+ * Send the message of `pin`; true if a local APIC took it. SMI and the reserved modes go nowhere;
+ * ExtINT is asked for: see ioapic_extint().
+ */
+static bool pin_send(struct vm *vm, u32 pin)
+{
+	const struct lapic_msg msg = redir_msg(vm->ioapic.redir[pin]);
+
+	return msg.delivery_mode != LAPIC_SIPI && lapic_deliver(vm, &msg);
 }
 
 bool ioapic_extint(const struct vm *vm, const struct vcpu *v)
 {
 	u64 entry = atomic_load_u64(&vm->ioapic.redir[PIN_PIC]);
-	const struct lapic_msg msg = {
-		.dest = (u32)bits_get(entry, REDIR_DEST_HI, REDIR_DEST_LO),
-		.is_logical = entry & REDIR_LOGICAL,
-	};
+	const struct lapic_msg msg = redir_msg(entry);
 
-	return !(entry & REDIR_MASKED) && redir_mode(entry) == LAPIC_EXTINT &&
+	return !(entry & REDIR_MASKED) && msg.delivery_mode == LAPIC_EXTINT &&
 	       lapic_is_addressed(v, &msg);
 }
 
@@ -113,10 +106,7 @@ void ioapic_line_set(struct vm *vm, u32 pin, bool level)
 	if (pin >= IOAPIC_NR_PINS)
 		return;
 	rises = level && !(io->lines & BIT(pin));
-	if (level)
-		io->lines |= BIT(pin);
-	else
-		io->lines &= ~(u32)BIT(pin);
+	io->lines = (u32)bits_put(io->lines, BIT(pin), level);
 	if (redir_is_level(io->redir[pin]))
 		pin_level_update(vm, pin);
 	else if (rises && !(io->redir[pin] & REDIR_MASKED))
@@ -137,15 +127,12 @@ void ioapic_eoi(struct vm *vm, u8 vector)
 	}
 }
 
-/* Register `reg` of the redirection table is which pin's? IOAPIC_NR_PINS or more: none. */
-static u32 redir_pin(u32 reg)
-{
-	return reg < REG_REDIR ? IOAPIC_NR_PINS : (reg - REG_REDIR) / 2;
-}
+/* Which pin's entry in the redirection table register `reg` is; if none, IOAPIC_NR_PINS or more. */
+#define REDIR_PIN(reg) (((reg)-REG_REDIR) / 2)
 
 static u32 reg_read(const struct ioapic *io, u32 reg)
 {
-	u32 pin = redir_pin(reg);
+	u32 pin = REDIR_PIN(reg);
 
 	switch (reg) {
 	case REG_ID:
@@ -179,7 +166,7 @@ static void redir_write(struct vm *vm, u32 pin, bool is_high, u32 value)
 
 static void reg_write(struct vm *vm, u32 reg, u32 value)
 {
-	u32 pin = redir_pin(reg);
+	u32 pin = REDIR_PIN(reg);
 
 	if (reg == REG_ID)
 		vm->ioapic.id = value & ID_MASK;
@@ -187,26 +174,23 @@ static void reg_write(struct vm *vm, u32 reg, u32 value)
 		redir_write(vm, pin, reg & 1, value);
 }
 
-u64 ioapic_read(struct vm *vm, u32 offset, unsigned width_bytes)
+u64 ioapic_read(struct vm *vm, u32 offset, unsigned width_bytes __unused_arg)
 {
 	const struct ioapic *io = &vm->ioapic;
 	u32 lane = offset % REG_STRIDE;
 	u64 value = 0;
 
-	if (!width_bytes || width_bytes > 8 || lane >= sizeof(u32))
+	if (lane >= sizeof(u32))
 		return 0;
 	if (offset - lane == IOREGSEL)
 		value = io->select;
 	else if (offset - lane == IOWIN)
 		value = reg_read(io, io->select);
-	return (value >> (8 * lane)) & MASK(width_bytes * 8 - 1, 0);
+	return value >> (8 * lane);
 }
 
-void ioapic_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value)
+void ioapic_write(struct vm *vm, u32 offset, unsigned width_bytes __unused_arg, u64 value)
 {
-	if (!width_bytes || width_bytes > 8)
-		return;
-	value &= MASK(width_bytes * 8 - 1, 0);
 	switch (offset) {
 	case IOREGSEL:
 		vm->ioapic.select = value & 0xff;

@@ -105,11 +105,11 @@ void lapic_lint(struct vcpu *v, unsigned pin);
 void lapic_set_irr(struct vcpu *v, u8 vector, bool is_level);
 
 /*
- * Deliver `msg` to whom it addresses. ERR_NOENT if nobody took it, ERR_INVAL for a delivery mode
- * that cannot be sent. Lowest priority goes to the enabled destination with the lowest processor
+ * Deliver `msg` to whom it addresses; false if nobody took it, as always with a delivery mode that
+ * cannot be sent. Lowest priority goes to the enabled destination with the lowest processor
  * priority, the lowest index among equals. Any CPU, any locks held.
  */
-enum err lapic_deliver(struct vm *vm, const struct lapic_msg *msg);
+bool lapic_deliver(struct vm *vm, const struct lapic_msg *msg);
 
 /* Does `msg`, no broadcast by shorthand, address `v`? Any CPU. */
 bool lapic_is_addressed(const struct vcpu *v, const struct lapic_msg *msg);

@@ -11,10 +11,6 @@
 #define DEST_ALL_XAPIC 0xffu
 #define DEST_ALL_X2APIC 0xffffffffu
 
-/* Delivery modes of which every destination gets its own. */
-#define MODES_TO_ALL \
-	(BIT(LAPIC_FIXED) | BIT(LAPIC_NMI) | BIT(LAPIC_INIT) | BIT(LAPIC_SIPI))
-
 enum shorthand { SHORTHAND_NONE, SHORTHAND_SELF, SHORTHAND_ALL, SHORTHAND_OTHERS };
 
 /* SDM "Logical Destination Mode", flat and cluster model. */
@@ -120,20 +116,18 @@ static struct vcpu *lowest_find(struct vm *vm, const struct lapic_msg *msg)
 	return best;
 }
 
-enum err lapic_deliver(struct vm *vm, const struct lapic_msg *msg)
+bool lapic_deliver(struct vm *vm, const struct lapic_msg *msg)
 {
 	bool taken = false;
 
 	if (msg->delivery_mode == LAPIC_LOWEST) {
 		struct vcpu *v = lowest_find(vm, msg);
 
-		return v && msg_accept(v, msg) ? ERR_NONE : ERR_NOENT;
+		return v && msg_accept(v, msg);
 	}
-	if (msg->delivery_mode > LAPIC_EXTINT || !(MODES_TO_ALL & BIT(msg->delivery_mode)))
-		return ERR_INVAL;
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		taken |= lapic_is_addressed(vm->vcpu[i], msg) && msg_accept(vm->vcpu[i], msg);
-	return taken ? ERR_NONE : ERR_NOENT;
+	return taken;
 }
 
 /* Send to all vCPUs but, perhaps, the sender. */

@@ -20,51 +20,44 @@
 #define ECAM_FUNCTION_SHIFT 12
 #define ECAM_REGISTER MASK(11, 0)
 
-#define CONFIG_VENDOR 0x00
-#define CONFIG_DEVICE 0x02
-#define CONFIG_COMMAND 0x04
-#define CONFIG_CLASS 0x0a
-#define CONFIG_SUBSYSTEM_VENDOR 0x2c
-#define CONFIG_SUBSYSTEM 0x2e
-#define CONFIG_INTERRUPT_LINE 0x3c
-
 /* The generic host bridge of virtual machines: no driver binds to it and no quirk knows it. */
-#define HOST_BRIDGE_VENDOR 0x1b36
-#define HOST_BRIDGE_DEVICE 0x0008
-#define CLASS_HOST_BRIDGE 0x0600
-#define COMMAND_MEMORY_AND_MASTER 0x0006
-#define COMMAND_WRITABLE 0x0107 /* I/O, memory, bus master, SERR# */
+#define HOST_BRIDGE_ID 0x00081b36u /* device, vendor */
+#define CLASS_HOST_BRIDGE (0x0600u << 16)
+#define COMMAND_MEMORY_AND_MASTER 0x0006u
+#define COMMAND_WRITABLE 0x0107u /* I/O, memory, bus master, SERR# */
 
-/* The function with number bus << 8 | device << 3 | function, or NULL. */
-static struct pci_function *function_find(struct vm *vm, u32 number)
-{
-	return number == 0 ? &vm->pci.host_bridge : NULL;
-}
+static const u32 host_bridge[PCI_CONFIG_BYTES / 4] = {
+	[0x00 / 4] = HOST_BRIDGE_ID,
+	[0x04 / 4] = COMMAND_MEMORY_AND_MASTER,
+	[0x08 / 4] = CLASS_HOST_BRIDGE,
+	[0x2c / 4] = HOST_BRIDGE_ID, /* of the subsystem */
+};
 
+/* Bits that the guest may change. */
+static const u32 host_bridge_writable[PCI_CONFIG_BYTES / 4] = {
+	[0x04 / 4] = COMMAND_WRITABLE,
+	[0x3c / 4] = 0xff, /* interrupt line */
+};
+
+/* `number` of a function: bus << 8 | device << 3 | function; there is only number 0. */
 static u64 config_read(struct vm *vm, u32 number, u32 reg, unsigned width_bytes)
 {
-	const struct pci_function *f = function_find(vm, number);
 	u64 value = ~0ull;
 
-	if (f && reg < PCI_CONFIG_BYTES)
-		memcpy(&value, f->config + reg, MIN(width_bytes, PCI_CONFIG_BYTES - reg));
+	if (number == 0 && reg < PCI_CONFIG_BYTES)
+		memcpy(&value, vm->pci.config + reg, MIN(width_bytes, PCI_CONFIG_BYTES - reg));
 	return value;
 }
 
 static void config_write(struct vm *vm, u32 number, u32 reg, unsigned width_bytes, u64 value)
 {
-	struct pci_function *f = function_find(vm, number);
+	const u8 *writable = (const u8 *)host_bridge_writable;
 
-	if (!f)
-		return;
-	for (unsigned i = 0; i < width_bytes && i < sizeof(value); i++) {
-		u8 mask;
+	for (; number == 0 && width_bytes && reg < PCI_CONFIG_BYTES; reg++, width_bytes--) {
+		u8 kept = vm->pci.config[reg] & (u8)~writable[reg];
 
-		if (reg + i >= PCI_CONFIG_BYTES)
-			return;
-		mask = f->writable[reg + i];
-		f->config[reg + i] = (f->config[reg + i] & (u8)~mask) |
-				     ((u8)(value >> (8 * i)) & mask);
+		vm->pci.config[reg] = kept | ((u8)value & writable[reg]);
+		value >>= 8;
 	}
 }
 
@@ -111,23 +104,8 @@ void pci_ecam_write(struct vm *vm, u32 offset, unsigned width_bytes, u64 value)
 	config_write(vm, offset >> ECAM_FUNCTION_SHIFT, offset & ECAM_REGISTER, width_bytes, value);
 }
 
-static void put16(u8 *p, u16 value)
-{
-	p[0] = (u8)value;
-	p[1] = (u8)(value >> 8);
-}
-
 void pci_reset(struct vm *vm)
 {
-	struct pci_function *f = &vm->pci.host_bridge;
-
-	vm->pci = (struct pci){ 0 };
-	put16(&f->config[CONFIG_VENDOR], HOST_BRIDGE_VENDOR);
-	put16(&f->config[CONFIG_DEVICE], HOST_BRIDGE_DEVICE);
-	put16(&f->config[CONFIG_COMMAND], COMMAND_MEMORY_AND_MASTER);
-	put16(&f->config[CONFIG_CLASS], CLASS_HOST_BRIDGE);
-	put16(&f->config[CONFIG_SUBSYSTEM_VENDOR], HOST_BRIDGE_VENDOR);
-	put16(&f->config[CONFIG_SUBSYSTEM], HOST_BRIDGE_DEVICE);
-	put16(&f->writable[CONFIG_COMMAND], COMMAND_WRITABLE);
-	f->writable[CONFIG_INTERRUPT_LINE] = 0xff;
+	vm->pci.address = 0;
+	memcpy(vm->pci.config, host_bridge, sizeof(host_bridge));
 }

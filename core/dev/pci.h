@@ -14,14 +14,9 @@ struct vm;
 
 #define PCI_CONFIG_BYTES 256
 
-struct pci_function {
-	u8 config[PCI_CONFIG_BYTES];
-	u8 writable[PCI_CONFIG_BYTES]; /* bits that the guest may change */
-};
-
 struct pci {
 	u32 address; /* CONFIG_ADDRESS */
-	struct pci_function host_bridge;
+	u8 config[PCI_CONFIG_BYTES]; /* of the host bridge */
 };
 
 /* Power-on state. */

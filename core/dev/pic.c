@@ -42,12 +42,6 @@
 #define IMR_BIOS_MASTER 0xfb
 #define IMR_BIOS_SLAVE 0xff
 
-/* 0 is the highest priority. */
-static unsigned chip_priority(const struct pic_chip *c, unsigned n)
-{
-	return (n - c->lowest - 1u) & 7;
-}
-
 /* The input of `mask` that has the highest priority, or -1. */
 static int chip_highest(const struct pic_chip *c, u8 mask)
 {
@@ -60,20 +54,24 @@ static int chip_highest(const struct pic_chip *c, u8 mask)
 	return -1;
 }
 
+/* The inputs whose service keeps others waiting. */
+static u8 chip_served(const struct pic_chip *c)
+{
+	return c->is_special_mask ? c->isr & (u8)~c->imr : c->isr;
+}
+
 /* The input that the chip asserts INT for, or -1. */
 static int chip_pending(const struct pic_chip *c)
 {
-	int n = chip_highest(c, c->irr & (u8)~c->imr);
-	int served = chip_highest(c, c->is_special_mask ? c->isr & (u8)~c->imr : c->isr);
+	u8 requests = c->irr & (u8)~c->imr, served = chip_served(c);
+	int n = chip_highest(c, requests | served);
 
 	if (n < 0 || c->next_icw)
 		return -1;
-	if (served < 0)
-		return n;
 	/* In special fully nested mode the slave may interrupt its own service. */
-	if (n == served && n == PIC_CASCADE && c->is_fully_nested)
-		return n;
-	return chip_priority(c, (unsigned)n) < chip_priority(c, (unsigned)served) ? n : -1;
+	if (n == PIC_CASCADE && c->is_fully_nested)
+		served = 0;
+	return requests & (u8)~served & BIT(n) ? n : -1;
 }
 
 static void chip_line_set(struct pic_chip *c, unsigned n, bool level)
@@ -85,7 +83,7 @@ static void chip_line_set(struct pic_chip *c, unsigned n, bool level)
 	/* An edge counts only as long as the line stays high until it is acknowledged. */
 	if (!level)
 		c->irr &= (u8)~bit;
-	c->lines = level ? c->lines | bit : c->lines & (u8)~bit;
+	c->lines = (u8)bits_put(c->lines, bit, level);
 }
 
 /* An acknowledge cycle: the input that goes into service, or -1. */
@@ -194,7 +192,7 @@ static void chip_write_icw1(struct pic_chip *c, u8 value)
 static void chip_eoi(struct pic_chip *c, int n, bool rotates)
 {
 	if (n < 0)
-		n = chip_highest(c, c->is_special_mask ? c->isr & (u8)~c->imr : c->isr);
+		n = chip_highest(c, chip_served(c));
 	if (n < 0)
 		return;
 	c->isr &= (u8)~BIT((unsigned)n);

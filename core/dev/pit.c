@@ -21,6 +21,7 @@
 #define ACCESS_LATCH 0
 #define ACCESS_LOW 1
 #define ACCESS_HIGH 2
+#define ACCESS_BOTH 3
 
 #define STATUS_OUT 0x80
 #define STATUS_NULL_COUNT 0x40
@@ -51,6 +52,12 @@ static bool is_triggered(const struct pit_channel *c)
 	return c->mode == MODE_ONE_SHOT || c->mode == MODE_HARD_STROBE;
 }
 
+/* Is the next byte of a count its high one? Where both are used, `high_is_next` says so. */
+static bool takes_high(const struct pit_channel *c, bool high_is_next)
+{
+	return c->access == ACCESS_BOTH ? high_is_next : c->access == ACCESS_HIGH;
+}
+
 /* Ticks since the present count was loaded. The TSCs of two CPUs may differ a little. */
 static u64 channel_elapsed(const struct pit_channel *c)
 {
@@ -67,21 +74,21 @@ static bool channel_out(const struct pit_channel *c)
 {
 	u64 elapsed = channel_elapsed(c);
 
+	if (!c->is_started)
+		return c->mode != MODE_TERMINAL_COUNT;
 	switch ((enum pit_mode)c->mode) {
 	case MODE_TERMINAL_COUNT:
-		return c->is_started && elapsed >= c->initial;
 	case MODE_ONE_SHOT:
-		return !c->is_started || elapsed >= c->initial;
+		return elapsed >= c->initial;
 	case MODE_RATE:
-		return !c->is_started || !c->gate || elapsed % c->initial != c->initial - 1;
+		return !c->gate || elapsed % c->initial != c->initial - 1;
 	case MODE_SQUARE:
-		return !c->is_started || !c->gate ||
-		       elapsed % c->initial < (c->initial + 1) / 2;
+		return !c->gate || elapsed % c->initial < (c->initial + 1) / 2;
 	case MODE_SOFT_STROBE:
 	case MODE_HARD_STROBE:
 		break;
 	}
-	return !c->is_started || elapsed != c->initial;
+	return elapsed != c->initial;
 }
 
 /* The counting element as the guest reads it. After its end a count that is not reloaded wraps. */
@@ -207,32 +214,22 @@ static void channel_load(struct vm *vm, unsigned n, u32 value)
 static void channel_write(struct vm *vm, unsigned n, u8 value)
 {
 	struct pit_channel *c = &vm->pit.channel[n];
+	bool is_high = takes_high(c, c->writes_high);
 
-	switch (c->access) {
-	case ACCESS_LOW:
-		channel_load(vm, n, value);
-		break;
-	case ACCESS_HIGH:
-		channel_load(vm, n, (u32)value << 8);
-		break;
-	default:
-		if (c->writes_high)
-			channel_load(vm, n, (u32)value << 8 | c->low_byte);
-		else
-			c->low_byte = value;
-		c->writes_high = !c->writes_high;
-	}
+	c->writes_high = !is_high;
+	if (c->access == ACCESS_BOTH && !is_high)
+		c->low_byte = value;
+	else
+		channel_load(vm, n, is_high ? (u32)value << 8 | c->low_byte : value);
 }
 
 /* The byte of `count` whose turn it is, for a live or latched read of two bytes. */
 static u8 channel_byte(struct pit_channel *c, u16 count)
 {
-	bool high = c->reads_high;
+	bool is_high = takes_high(c, c->reads_high);
 
-	if (c->access == ACCESS_LOW || c->access == ACCESS_HIGH)
-		return (u8)(c->access == ACCESS_HIGH ? count >> 8 : count);
-	c->reads_high = !high;
-	return (u8)(high ? count >> 8 : count);
+	c->reads_high = !is_high;
+	return (u8)(is_high ? count >> 8 : count);
 }
 
 static u8 channel_read(struct pit_channel *c)
@@ -253,8 +250,7 @@ static void channel_latch(struct pit_channel *c)
 	if (c->latched_bytes)
 		return;
 	c->latched_count = channel_count(c);
-	c->latched_bytes = c->access == ACCESS_LOW || c->access == ACCESS_HIGH || c->reads_high ? 1
-												: 2;
+	c->latched_bytes = c->access == ACCESS_BOTH && !c->reads_high ? 2 : 1;
 }
 
 static void control_read_back(struct pit *p, u8 value)
@@ -360,7 +356,7 @@ void pit_reset(struct vm *vm)
 		p->channel[n] = (struct pit_channel){
 			.initial = COUNT_MAX_BINARY,
 			.mode = MODE_SQUARE,
-			.access = ACCESS_LOW | ACCESS_HIGH,
+			.access = ACCESS_BOTH,
 			.gate = n != PIT_SPEAKER,
 		};
 	p->next_edge_ticks = 0;

@@ -8,6 +8,9 @@
 #include "core/load/layout.h"
 #include "core/vm.h"
 
+/* The events' and control registers, 16 bits each, in the order of their ports. */
+enum { STATUS, ENABLE, CONTROL };
+
 /* ACPI "PM1 Status Registers", "PM1 Enable Registers", "PM1 Control Registers". */
 #define STS_TIMER BIT(0)
 #define EN_WRITABLE 0x0521u /* timer, global lock, buttons, RTC: nothing but the timer happens */
@@ -33,9 +36,7 @@ static u64 timer_ticks(const struct pm *p)
 	u64 now = clock_tsc();
 
 	/* The TSCs of two CPUs may differ a little. */
-	return now < p->start_tsc ?
-		       0 :
-		       ticks_from_ns(clock_ns_from_tsc(now - p->start_tsc), PM_TIMER_HZ);
+	return ticks_from_ns(clock_ns_from_tsc(now - MIN(now, p->start_tsc)), PM_TIMER_HZ);
 }
 
 static u64 tsc_of_toggle(const struct pm *p, u64 n)
@@ -51,10 +52,10 @@ static void pm_update(struct vm *vm)
 
 	if (toggles > p->seen_toggles) {
 		p->seen_toggles = toggles;
-		p->status |= STS_TIMER;
+		p->reg[STATUS] |= STS_TIMER;
 	}
-	irq_line_set(vm, IRQ_LINE_SCI, p->status & p->enable);
-	if ((p->enable & STS_TIMER) && !(p->status & STS_TIMER))
+	irq_line_set(vm, IRQ_LINE_SCI, p->reg[STATUS] & p->reg[ENABLE]);
+	if (p->reg[ENABLE] & ~p->reg[STATUS] & STS_TIMER)
 		timer_arm(&p->timer, tsc_of_toggle(p, p->seen_toggles + 1));
 	else
 		timer_cancel(&p->timer);
@@ -72,57 +73,38 @@ void pm_fire(struct timer *t)
 u32 pm_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 {
 	const struct pm *p = &vm->pm;
-	u32 value = 0;
+	unsigned i = (port - IO_PM1A_EVT) / 2u;
 
 	/* Guests read the timer often, and it cannot show a change of the events. */
 	if ((port & ~3u) == IO_PM_TMR)
 		return (u32)timer_ticks(p) >> (8 * (port & 3));
 	pm_update(vm);
-	switch (port & ~1u) {
-	case IO_PM1A_EVT:
-		value = p->status;
-		break;
-	case IO_PM1A_EVT + 2:
-		value = p->enable;
-		break;
-	case IO_PM1A_CNT:
-		value = p->control | CNT_SCI_EN;
-		break;
-	default:
-		break;
-	}
-	return value >> (8 * (port & 1));
+	return i < ARRAY_SIZE(p->reg) ? (u32)p->reg[i] >> (8 * (port & 1)) : 0;
 }
 
 static void control_write(struct vm *vm, u16 value)
 {
-	vm->pm.control = value & CNT_WRITABLE;
+	vm->pm.reg[CONTROL] = (value & CNT_WRITABLE) | CNT_SCI_EN;
 	if ((value & CNT_SLP_EN) &&
 	    bits_get(value, CNT_SLP_TYP_HI, CNT_SLP_TYP_LO) == ACPI_S5_SLP_TYP)
 		vm_stop(vm, VM_END_POWEROFF);
 }
 
+/* The timer is read-only. */
 void pm_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 {
-	struct pm *p = &vm->pm;
-	unsigned shift = 8 * (port & 1);
+	u16 *reg = vm->pm.reg;
+	unsigned i = (port - IO_PM1A_EVT) / 2u, shift = 8 * (port & 1);
 	u16 lanes = (u16)(MASK(width_bytes * 8 - 1, 0) << shift);
 
 	pm_update(vm);
 	value = value << shift & lanes;
-	switch (port & ~1u) {
-	case IO_PM1A_EVT: /* ones clear */
-		p->status &= (u16)~value;
-		break;
-	case IO_PM1A_EVT + 2:
-		p->enable = ((p->enable & (u16)~lanes) | (u16)value) & EN_WRITABLE;
-		break;
-	case IO_PM1A_CNT:
-		control_write(vm, (p->control & (u16)~lanes) | (u16)value);
-		break;
-	default: /* the timer is read-only */
-		break;
-	}
+	if (i == STATUS) /* ones clear */
+		reg[i] &= (u16)~value;
+	else if (i == ENABLE)
+		reg[i] = ((reg[i] & (u16)~lanes) | (u16)value) & EN_WRITABLE;
+	else if (i == CONTROL)
+		control_write(vm, (reg[i] & (u16)~lanes) | (u16)value);
 	pm_update(vm);
 }
 
@@ -167,6 +149,11 @@ void pm_reset(struct vm *vm)
 	struct pm *p = &vm->pm;
 
 	timer_cancel(&p->timer);
-	*p = (struct pm){ .timer = p->timer, .port92 = PORT92_A20, .start_tsc = clock_tsc() };
+	*p = (struct pm){
+		.reg[CONTROL] = CNT_SCI_EN,
+		.timer = p->timer,
+		.port92 = PORT92_A20,
+		.start_tsc = clock_tsc(),
+	};
 	irq_line_set(vm, IRQ_LINE_SCI, false);
 }

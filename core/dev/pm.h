@@ -16,9 +16,7 @@ struct vm;
 #define PM_TIMER_HZ 3579545u
 
 struct pm {
-	u16 status; /* PM1_STS */
-	u16 enable; /* PM1_EN */
-	u16 control; /* PM1_CNT without SCI_EN and SLP_EN */
+	u16 reg[3]; /* PM1_STS; PM1_EN; PM1_CNT without SLP_EN */
 	u8 port92;
 	u8 reset_control; /* 0xcf9 as last written */
 	u64 start_tsc; /* PM timer 0 */

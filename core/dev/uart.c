@@ -11,7 +11,8 @@
 enum uart_reg {
 	REG_DATA,
 	REG_IER,
-	REG_IIR, /* FCR when written */
+	REG_IIR,
+	REG_FCR = REG_IIR, /* when written */
 	REG_LCR,
 	REG_MCR,
 	REG_LSR,
@@ -60,9 +61,14 @@ enum uart_reg {
 #define MSR_LINES 0xf0
 #define MSR_DELTA_SHIFT 4
 
+static bool is_loopback(const struct uart *u)
+{
+	return u->reg[REG_MCR] & MCR_LOOP;
+}
+
 static bool is_fifo_enabled(const struct uart *u)
 {
-	return u->fcr & FCR_ENABLE;
+	return u->reg[REG_FCR] & FCR_ENABLE;
 }
 
 static u32 fifo_capacity(const struct uart *u)
@@ -74,7 +80,7 @@ static u32 fifo_trigger(const struct uart *u)
 {
 	static const u8 levels[4] = { 1, 4, 8, 14 };
 
-	return is_fifo_enabled(u) ? levels[u->fcr >> FCR_TRIGGER_SHIFT] : 1;
+	return is_fifo_enabled(u) ? levels[u->reg[REG_FCR] >> FCR_TRIGGER_SHIFT] : 1;
 }
 
 /* Let waiting input in. In loopback the receiver is cut off from the line. */
@@ -82,7 +88,7 @@ static void fifo_fill(struct uart *u)
 {
 	u8 byte;
 
-	if (u->mcr & MCR_LOOP)
+	if (is_loopback(u))
 		return;
 	while (ring_used(&u->fifo) < fifo_capacity(u) && ring_get(&u->queue, &byte))
 		(void)ring_put(&u->fifo, byte);
@@ -91,13 +97,13 @@ static void fifo_fill(struct uart *u)
 /* The interrupt that has the highest priority, as IIR shows it. */
 static u8 uart_cause(const struct uart *u)
 {
-	if ((u->ier & IER_LINE_STATUS) && u->lsr_error)
+	if ((u->reg[REG_IER] & IER_LINE_STATUS) && u->lsr_error)
 		return IIR_LINE_STATUS;
-	if ((u->ier & IER_RX) && ring_used(&u->fifo))
+	if ((u->reg[REG_IER] & IER_RX) && ring_used(&u->fifo))
 		return ring_used(&u->fifo) >= fifo_trigger(u) ? IIR_RX : IIR_TIMEOUT;
-	if ((u->ier & IER_THRE) && u->is_thre_pending)
+	if ((u->reg[REG_IER] & IER_THRE) && u->is_thre_pending)
 		return IIR_THRE;
-	if ((u->ier & IER_MODEM) && u->msr_delta)
+	if ((u->reg[REG_IER] & IER_MODEM) && u->msr_delta)
 		return IIR_MODEM;
 	return IIR_NONE;
 }
@@ -123,8 +129,8 @@ void uart_flush(struct vm *vm)
 /* What core/dev/uart_fast.c may do by itself. */
 static void fast_update(const struct uart *u, struct uart_fast *fast)
 {
-	bool is_plain = !(u->lcr & LCR_DLAB) && !(u->mcr & MCR_LOOP) && !(u->ier & IER_THRE) &&
-			u->is_thre_pending;
+	bool is_plain = !(u->reg[REG_LCR] & LCR_DLAB) && !is_loopback(u) &&
+			!(u->reg[REG_IER] & IER_THRE) && u->is_thre_pending;
 	u32 lsr = LSR_THRE | LSR_TEMT | (ring_used(&u->fifo) ? LSR_DATA : 0);
 
 	atomic_store_u32(&fast->is_plain, is_plain);
@@ -135,7 +141,7 @@ static void fast_update(const struct uart *u, struct uart_fast *fast)
 static void uart_update(struct vm *vm)
 {
 	struct uart *u = &vm->uart;
-	bool level = uart_cause(u) != IIR_NONE && (u->mcr & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
+	bool level = uart_cause(u) != IIR_NONE && (u->reg[REG_MCR] & MCR_OUT2) && !is_loopback(u);
 
 	fast_update(u, &vm->iso->uart);
 	if (level == u->line)
@@ -147,10 +153,12 @@ static void uart_update(struct vm *vm)
 /* Bits 7:4 of MSR: a terminal that is ready, or the port's own outputs. */
 static u8 modem_lines(const struct uart *u)
 {
-	if (!(u->mcr & MCR_LOOP))
+	u8 mcr = u->reg[REG_MCR];
+
+	if (!is_loopback(u))
 		return MSR_CTS | MSR_DSR | MSR_DCD;
-	return (u->mcr & MCR_RTS ? MSR_CTS : 0) | (u->mcr & MCR_DTR ? MSR_DSR : 0) |
-	       (u->mcr & MCR_OUT1 ? MSR_RI : 0) | (u->mcr & MCR_OUT2 ? MSR_DCD : 0);
+	return (mcr & MCR_RTS ? MSR_CTS : 0) | (mcr & MCR_DTR ? MSR_DSR : 0) |
+	       (mcr & MCR_OUT1 ? MSR_RI : 0) | (mcr & MCR_OUT2 ? MSR_DCD : 0);
 }
 
 /* Reading IIR acknowledges the transmitter's interrupt if it is the one shown. */
@@ -167,21 +175,15 @@ static u8 reg_read(struct uart *u, enum uart_reg reg)
 {
 	u8 value = 0;
 
-	if ((u->lcr & LCR_DLAB) && reg <= REG_IER)
+	if ((u->reg[REG_LCR] & LCR_DLAB) && reg <= REG_IER)
 		return u->divisor[reg];
 	switch (reg) {
 	case REG_DATA:
 		if (ring_get(&u->fifo, &value))
 			fifo_fill(u);
 		return value;
-	case REG_IER:
-		return u->ier;
 	case REG_IIR:
 		return iir_read(u);
-	case REG_LCR:
-		return u->lcr;
-	case REG_MCR:
-		return u->mcr;
 	case REG_LSR:
 		value = LSR_THRE | LSR_TEMT | u->lsr_error | (ring_used(&u->fifo) ? LSR_DATA : 0);
 		u->lsr_error = 0;
@@ -190,10 +192,9 @@ static u8 reg_read(struct uart *u, enum uart_reg reg)
 		value = modem_lines(u) | u->msr_delta;
 		u->msr_delta = 0;
 		return value;
-	case REG_SCRATCH:
-		break;
+	default:
+		return u->reg[reg];
 	}
-	return u->scratch;
 }
 
 u32 uart_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
@@ -213,7 +214,7 @@ static void data_write(struct vm *vm, u8 byte)
 	/* The holding register is full for a moment: edge-triggered controllers need to see it. */
 	u->is_thre_pending = false;
 	uart_update(vm);
-	if (!(u->mcr & MCR_LOOP))
+	if (!is_loopback(u))
 		console_guest_output(vm, byte);
 	else if (ring_used(&u->fifo) < fifo_capacity(u))
 		(void)ring_put(&u->fifo, byte);
@@ -224,9 +225,9 @@ static void data_write(struct vm *vm, u8 byte)
 
 static void ier_write(struct uart *u, u8 value)
 {
-	u8 risen = value & (u8)~u->ier;
+	u8 risen = value & (u8)~u->reg[REG_IER];
 
-	u->ier = value & IER_MASK;
+	u->reg[REG_IER] = value & IER_MASK;
 	/* The transmitter is empty already, so enabling its interrupt raises it. */
 	if (risen & IER_THRE)
 		u->is_thre_pending = true;
@@ -234,12 +235,12 @@ static void ier_write(struct uart *u, u8 value)
 
 static void fcr_write(struct uart *u, u8 value)
 {
-	bool toggles = (value ^ u->fcr) & FCR_ENABLE;
+	bool toggles = (value ^ u->reg[REG_FCR]) & FCR_ENABLE;
 
 	if (toggles || (value & FCR_CLEAR_RX))
 		ring_init(&u->fifo, u->fifo_bytes, UART_FIFO_BYTES);
 	/* The other bits take only together with the enable bit. */
-	u->fcr = value & FCR_ENABLE ? value & FCR_KEPT : 0;
+	u->reg[REG_FCR] = value & FCR_ENABLE ? value & FCR_KEPT : 0;
 	fifo_fill(u);
 }
 
@@ -248,7 +249,7 @@ static void mcr_write(struct uart *u, u8 value)
 	u8 before = modem_lines(u);
 	u8 changed;
 
-	u->mcr = value & MCR_MASK;
+	u->reg[REG_MCR] = value & MCR_MASK;
 	changed = before ^ modem_lines(u);
 	/* For the ring indicator only its end counts. */
 	if (!(before & MSR_RI))
@@ -261,7 +262,7 @@ static void reg_write(struct vm *vm, enum uart_reg reg, u8 value)
 {
 	struct uart *u = &vm->uart;
 
-	if ((u->lcr & LCR_DLAB) && reg <= REG_IER) {
+	if ((u->reg[REG_LCR] & LCR_DLAB) && reg <= REG_IER) {
 		u->divisor[reg] = value;
 		return;
 	}
@@ -272,21 +273,14 @@ static void reg_write(struct vm *vm, enum uart_reg reg, u8 value)
 	case REG_IER:
 		ier_write(u, value);
 		break;
-	case REG_IIR:
+	case REG_FCR:
 		fcr_write(u, value);
-		break;
-	case REG_LCR:
-		u->lcr = value;
 		break;
 	case REG_MCR:
 		mcr_write(u, value);
 		break;
-	case REG_LSR: /* for the factory's tests only */
-	case REG_MSR:
-		break;
-	case REG_SCRATCH:
-		u->scratch = value;
-		break;
+	default: /* LSR and MSR are never read from there */
+		u->reg[reg] = value;
 	}
 }
 

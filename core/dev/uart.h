@@ -19,13 +19,9 @@ struct uart_fast;
 #define UART_QUEUE_BYTES 256 /* a power of two */
 
 struct uart {
-	u8 ier;
-	u8 fcr;
-	u8 lcr;
-	u8 mcr;
+	u8 reg[8]; /* what the guest has written: IER, FCR, LCR, MCR, scratch */
 	u8 msr_delta; /* bits 3:0 of MSR */
 	u8 lsr_error; /* overrun, parity, framing, break: bits 4:1 of LSR */
-	u8 scratch;
 	u8 divisor[2]; /* low byte first */
 	bool is_thre_pending; /* transmitter-empty interrupt not yet acknowledged */
 	bool line; /* level of the interrupt line */
