@@ -276,39 +276,27 @@ static void reg_write(struct vcpu *v, u32 offset, u32 value)
 {
 	u32 *regs = v->lapic.regs;
 
-	switch (offset) {
-	case APIC_TPR:
-		tpr_set(v, value & 0xff);
-		return;
-	case APIC_EOI:
+	if (offset == APIC_EOI) {
 		lapic_eoi(v);
-		return;
-	case APIC_ICR2:
-		reg_set(regs, offset, value & 0xff000000u);
-		return;
-	case APIC_LDR:
-	case APIC_DFR:
-		logical_write(v, offset, value);
-		return;
-	case APIC_SVR:
-		svr_write(v, value);
-		return;
-	case APIC_ESR:
-		reg_set(regs, offset, atomic_xchg_u32(&v->lapic.esr_pending, 0));
-		return;
-	case APIC_ICR:
+	} else if (offset == APIC_TPR) {
+		tpr_set(v, value & 0xff);
+	} else if (offset == APIC_ICR) {
 		reg_set(regs, offset, value & ~APIC_ICR_BUSY);
 		lapic_ipi_send(v, value, reg_get(regs, APIC_ICR2) >> ICR_DEST_SHIFT, false);
-		return;
-	case APIC_TIMER_INITIAL:
+	} else if (offset == APIC_ICR2) {
+		reg_set(regs, offset, value & 0xff000000u);
+	} else if (offset == APIC_TIMER_INITIAL) {
 		lapic_timer_count_write(v, value);
-		return;
-	case APIC_TIMER_DIVIDE:
+	} else if (offset == APIC_TIMER_DIVIDE) {
 		lapic_timer_divide_write(v, value);
-		return;
-	default:
+	} else if (offset == APIC_LDR || offset == APIC_DFR) {
+		logical_write(v, offset, value);
+	} else if (offset == APIC_SVR) {
+		svr_write(v, value);
+	} else if (offset == APIC_ESR) {
+		reg_set(regs, offset, atomic_xchg_u32(&v->lapic.esr_pending, 0));
+	} else {
 		lvt_write(v, offset, value);
-		return;
 	}
 }
 
@@ -383,13 +371,23 @@ enum err lapic_msr_read(struct vcpu *v, u32 msr, u64 *out)
 	return ERR_NONE;
 }
 
-static void x2apic_icr_write(struct vcpu *v, u64 value)
+/* ICR is 64 bits wide and SELF IPI exists; else as in the page. */
+static void x2apic_write(struct vcpu *v, u32 offset, u64 value)
 {
-	reg_set(v->lapic.regs, APIC_ICR, (u32)value);
-	reg_set(v->lapic.regs, APIC_X2_ICR_HIGH, (u32)(value >> 32));
-	/* Where x2AVIC keeps it. */
-	reg_set(v->lapic.regs, APIC_ICR2, (u32)(value >> 32));
-	lapic_ipi_send(v, (u32)value, (u32)(value >> 32), false);
+	u32 *regs = v->lapic.regs;
+	u32 high = (u32)(value >> 32);
+
+	if (offset == APIC_ICR) {
+		reg_set(regs, APIC_ICR, (u32)value);
+		reg_set(regs, APIC_X2_ICR_HIGH, high);
+		/* Where x2AVIC keeps it. */
+		reg_set(regs, APIC_ICR2, high);
+		lapic_ipi_send(v, (u32)value, high, false);
+	} else if (offset == APIC_SELF_IPI) {
+		lapic_ipi_send(v, APIC_ICR_SELF | (u8)value, 0, false);
+	} else {
+		reg_write(v, offset, (u32)value);
+	}
 }
 
 /* The local APIC ID register; guests cannot change it. */
@@ -407,10 +405,8 @@ void lapic_written(struct vcpu *v, u32 offset)
 	if (offset % LAPIC_SLOT_BYTES)
 		return;
 	value = reg_get(regs, offset);
-	if (lapic_is_x2apic(v) && offset == APIC_ICR)
-		x2apic_icr_write(v, value | (u64)reg_get(regs, APIC_X2_ICR_HIGH) << 32);
-	else if (lapic_is_x2apic(v) && offset == APIC_SELF_IPI)
-		lapic_ipi_send(v, APIC_ICR_SELF | (u8)value, 0, false);
+	if (lapic_is_x2apic(v) && (offset == APIC_ICR || offset == APIC_SELF_IPI))
+		x2apic_write(v, offset, value | (u64)reg_get(regs, APIC_X2_ICR_HIGH) << 32);
 	else if (offset / LAPIC_SLOT_BYTES < LAPIC_NR_SLOTS && mmio_access(v, offset) & LAPIC_W)
 		reg_write(v, offset, value);
 	else if (offset == APIC_ID)
@@ -430,12 +426,7 @@ enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
 	checked = offset == APIC_ICR ? (u32)value : value;
 	if (checked & ~(u64)lapic_rules[offset / LAPIC_SLOT_BYTES].x2_writable)
 		return ERR_INVAL;
-	if (offset == APIC_ICR)
-		x2apic_icr_write(v, value);
-	else if (offset == APIC_SELF_IPI)
-		lapic_ipi_send(v, APIC_ICR_SELF | (u32)value, 0, false);
-	else
-		reg_write(v, offset, (u32)value);
+	x2apic_write(v, offset, value);
 	return ERR_NONE;
 }
 

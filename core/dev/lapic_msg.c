@@ -98,7 +98,7 @@ static bool msg_accept(struct vcpu *v, const struct lapic_msg *msg)
 static struct vcpu *lowest_find(struct vm *vm, const struct lapic_msg *msg)
 {
 	struct vcpu *best = NULL;
-	u32 best_ppr = 0;
+	u32 best_ppr = ~0u;
 
 	for (u32 i = 0; i < vm->nr_vcpus; i++) {
 		struct vcpu *v = vm->vcpu[i];
@@ -106,9 +106,7 @@ static struct vcpu *lowest_find(struct vm *vm, const struct lapic_msg *msg)
 		/* Guests may write TPR without an exit: PPR may be behind. */
 		u32 ppr = priority_of(reg_get(regs, APIC_TPR), vector_highest(regs, APIC_ISR));
 
-		if (!lapic_is_addressed(v, msg) || !is_software_enabled(v))
-			continue;
-		if (!best || ppr < best_ppr) {
+		if (ppr < best_ppr && lapic_is_addressed(v, msg) && is_software_enabled(v)) {
 			best = v;
 			best_ppr = ppr;
 		}

@@ -209,13 +209,6 @@ static u32 periodic_hz(const struct rtc *r)
 	return CRYSTAL_HZ >> ((rate < 3 ? rate + 7 : rate) - 1);
 }
 
-static bool periodic_passed(const struct rtc *r, u64 now)
-{
-	u32 hz = periodic_hz(r);
-
-	return hz && ticks_from_ns(now, hz) != ticks_from_ns(r->seen_ns, hz);
-}
-
 /* Flags of register C for everything that has happened until now; the line follows them. */
 static void flags_update(struct vm *vm)
 {
@@ -225,8 +218,9 @@ static void flags_update(struct vm *vm)
 
 	if (now > r->seen_ns) {
 		s64 seen_seconds = guest_seconds(r, r->seen_ns);
+		u32 hz = periodic_hz(r);
 
-		if (periodic_passed(r, now))
+		if (hz && ticks_from_ns(now, hz) != ticks_from_ns(r->seen_ns, hz))
 			*c |= C_PF;
 		if (!is_halted(r) && seen_seconds != guest_seconds(r, now)) {
 			*c |= C_UF;
@@ -328,14 +322,9 @@ static u8 cmos_read(struct vm *vm, u8 index)
 
 	if (is_time_reg(index) && !is_halted(r))
 		time_store(r);
-	switch (index) {
-	case REG_A:
-		return reg_a_read(r);
-	case REG_C:
+	if (index == REG_C)
 		return reg_c_read(vm);
-	default:
-		return r->cmos[index];
-	}
+	return index == REG_A ? reg_a_read(r) : r->cmos[index];
 }
 
 /* The time stops or goes on as registers A and B say, from what the time registers say. */

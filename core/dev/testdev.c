@@ -49,7 +49,7 @@ void testdev_reset(struct vm *vm)
 	struct testdev *t = &vm->testdev;
 
 	t->nr_matched = 0;
-	t->scratch = 0;
+	memset(t->scratch, 0, sizeof(t->scratch));
 	if (!t->mem)
 		return;
 	lapic_hw_inhibit(vm, LAPIC_INHIBIT_TEST, false);
@@ -67,14 +67,6 @@ void testdev_lapic_start(struct vcpu *v)
 	lapic_mmio_write(v, APIC_SVR, 4, SVR_ENABLED);
 	lapic_mmio_write(v, APIC_LVT_LINT0, 4, LVT_EXTINT);
 	lapic_mmio_write(v, APIC_LVT_LINT1, 4, LVT_NMI);
-}
-
-static void scratch_write(struct testdev *t, u16 port, unsigned width_bytes, u32 value)
-{
-	unsigned shift = 8 * (port & 3u);
-	u32 mask = (u32)(MASK(width_bytes * 8 - 1, 0) << shift);
-
-	t->scratch = (t->scratch & ~mask) | (value << shift & mask);
 }
 
 /* The first exit counts, as the first reason to stop does. */
@@ -111,9 +103,10 @@ static u32 exits_read(const struct vm *vm, u32 index)
 	return (u32)sum;
 }
 
-u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
+u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes)
 {
 	const struct testdev *t = &vm->testdev;
+	u32 value = ~0u;
 
 	if (!t->mem)
 		return ~0u;
@@ -121,9 +114,9 @@ u32 testdev_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 		return exits_read(vm, (port - PORT_EXITS) / 4);
 	if (port == PORT_INHIBIT)
 		return !!(atomic_load_u64(&vm->lapic_inhibits) & LAPIC_INHIBIT_TEST);
-	if (port < PORT_SCRATCH || port >= PORT_UNMAP)
-		return ~0u;
-	return t->scratch >> (8 * (port & 3u));
+	if (port >= PORT_SCRATCH && port < PORT_UNMAP)
+		memcpy(&value, &t->scratch[port & 3u], width_bytes);
+	return value;
 }
 
 void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
@@ -141,7 +134,7 @@ void testdev_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 	else if (port == PORT_INHIBIT)
 		lapic_hw_inhibit(vm, LAPIC_INHIBIT_TEST, value);
 	else if (port >= PORT_SCRATCH && port < PORT_UNMAP)
-		scratch_write(&vm->testdev, port, width_bytes, value);
+		memcpy(&vm->testdev.scratch[port & 3u], &value, width_bytes);
 }
 
 u64 testdev_mem_read(struct vm *vm, u32 offset, unsigned width_bytes)

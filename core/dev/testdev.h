@@ -30,7 +30,7 @@ struct vm;
 
 struct testdev {
 	u8 nr_matched; /* bytes of "Shutdown" seen in a row */
-	u32 scratch;
+	u8 scratch[4]; /* accesses are aligned */
 	u8 *mem; /* [c] NULL: this VM has no test devices */
 };
 

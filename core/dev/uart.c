@@ -58,7 +58,6 @@ enum uart_reg {
 #define MSR_DSR 0x20
 #define MSR_RI 0x40
 #define MSR_DCD 0x80
-#define MSR_LINES 0xf0
 #define MSR_DELTA_SHIFT 4
 
 static bool is_loopback(const struct uart *u)
@@ -254,7 +253,7 @@ static void mcr_write(struct uart *u, u8 value)
 	/* For the ring indicator only its end counts. */
 	if (!(before & MSR_RI))
 		changed &= (u8)~MSR_RI;
-	u->msr_delta |= (changed & MSR_LINES) >> MSR_DELTA_SHIFT;
+	u->msr_delta |= changed >> MSR_DELTA_SHIFT;
 	fifo_fill(u);
 }
 

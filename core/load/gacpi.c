@@ -116,17 +116,6 @@ static u64 table_write(struct gacpi *g, const char *signature, u8 revision, void
 	return whole_write(g, table, len_bytes);
 }
 
-static u64 facs_write(struct gacpi *g)
-{
-	const struct acpi_facs facs = {
-		.signature = { 'F', 'A', 'C', 'S' },
-		.length = sizeof(facs),
-		.version = 2,
-	};
-
-	return whole_write(g, &facs, sizeof(facs));
-}
-
 static struct acpi_gas gas_io(u16 port, u8 bytes, u8 access)
 {
 	return (struct acpi_gas){ ACPI_SPACE_IO, (u8)(bytes * 8), 0, access, port };
@@ -181,14 +170,6 @@ static u64 madt_write(struct gacpi *g, u32 nr_cpus)
 			   sizeof(m) - (LOAD_MAX_CPUS - nr_cpus) * sizeof(m.cpu[0]));
 }
 
-/* Linux warns of a PCI host bridge without one. */
-static u64 mcfg_write(struct gacpi *g)
-{
-	struct acpi_mcfg mcfg = { .base = GPA_PCI_ECAM };
-
-	return table_write(g, "MCFG", 1, &mcfg, sizeof(mcfg));
-}
-
 static void rsdp_write(struct gacpi *g, u64 xsdt)
 {
 	struct acpi_rsdp r = {
@@ -208,12 +189,19 @@ static void rsdp_write(struct gacpi *g, u64 xsdt)
 enum err gacpi_write(const struct guest_mem *mem, u32 nr_cpus, u64 *rsdp)
 {
 	struct gacpi g = { .mem = mem, .next = GPA_RSDP + sizeof(struct acpi_rsdp) };
-	const u64 dsdt = whole_write(&g, dsdt_aml, sizeof(dsdt_aml));
-	const u64 facs = facs_write(&g);
+	const struct acpi_facs facs = {
+		.signature = { 'F', 'A', 'C', 'S' },
+		.length = sizeof(facs),
+		.version = 2,
+	};
+	/* Linux warns of a PCI host bridge without one. */
+	struct acpi_mcfg mcfg = { .base = GPA_PCI_ECAM };
+	const u64 dsdt_at = whole_write(&g, dsdt_aml, sizeof(dsdt_aml));
+	const u64 facs_at = whole_write(&g, &facs, sizeof(facs));
 	struct acpi_xsdt xsdt = {
-		.fadt = fadt_write(&g, facs, dsdt),
+		.fadt = fadt_write(&g, facs_at, dsdt_at),
 		.madt = madt_write(&g, nr_cpus),
-		.mcfg = mcfg_write(&g),
+		.mcfg = table_write(&g, "MCFG", 1, &mcfg, sizeof(mcfg)),
 	};
 
 	rsdp_write(&g, table_write(&g, "XSDT", 1, &xsdt, sizeof(xsdt)));
