@@ -444,10 +444,11 @@ static void identity_set(struct vcpu *v)
 	}
 }
 
-static void regs_clear(struct vcpu *v)
+static void regs_reset(struct vcpu *v)
 {
 	u32 *regs = v->lapic.regs;
 
+	lapic_timer_stop(v);
 	/* What others have posted until now goes with the rest. */
 	if (v->vm->lapic_path != LAPIC_SOFTWARE)
 		hv_apic_sync(v);
@@ -473,8 +474,7 @@ void lapic_reset(struct vcpu *v, bool is_init)
 
 	if (!is_init)
 		atomic_store_u64(&v->hot->apic_base, LAPIC_BASE_RESET | APIC_BASE_EN | bsp);
-	lapic_timer_stop(v);
-	regs_clear(v);
+	regs_reset(v);
 	/* Firmware leaves the boot CPU in virtual wire mode, and guests may rely on the PIC. */
 	if (!is_init && v->index == 0)
 		reg_set(v->lapic.regs, APIC_LVT_LINT0, LVT_EXTINT);
@@ -494,29 +494,22 @@ static const u8 mode_successors[] = {
 	[MODE_X2APIC] = 1u << MODE_OFF | 1u << MODE_X2APIC,
 };
 
-static void mode_enter(struct vcpu *v, u32 mode)
-{
-	if (mode == MODE_X2APIC) {
-		identity_set(v);
-	} else {
-		lapic_timer_stop(v);
-		regs_clear(v);
-	}
-}
-
 enum err lapic_base_write(struct vcpu *v, u64 value)
 {
 	u64 old = v->hot->apic_base;
 	u64 valid = MASK(cpuid_phys_bits(v->hot) - 1, PAGE_SHIFT) | APIC_BASE_BSP |
 		    APIC_BASE_EXTD | APIC_BASE_EN;
+	bool switches = APIC_MODE(value) != APIC_MODE(old);
 
 	if ((value & ~valid) || !(mode_successors[APIC_MODE(old)] & BIT(APIC_MODE(value))))
 		return ERR_INVAL;
 	atomic_store_u64(&v->hot->apic_base, value);
 	if (value == old)
 		return ERR_NONE;
-	if (APIC_MODE(value) != APIC_MODE(old))
-		mode_enter(v, APIC_MODE(value));
+	if (switches && APIC_MODE(value) == MODE_X2APIC)
+		identity_set(v);
+	else if (switches)
+		regs_reset(v);
 	/*
 	 * The page may have moved, whether the PIC reaches this CPU may have changed, and with it
 	 * what the hardware can do.

@@ -235,32 +235,27 @@ static void flags_update(struct vm *vm)
 	irq_line_set(vm, IRQ_LINE_RTC, *c & C_IRQF);
 }
 
-/* When the alarm comes next, in chain time. */
-static u64 alarm_deadline(const struct rtc *r)
-{
-	s64 now = guest_seconds(r, r->seen_ns);
-	s64 next = alarm_next(r, now);
-
-	if (next == INT64_MAX)
-		return NEVER;
-	return (r->seen_ns / NS_PER_SECOND + (u64)(next - now)) * NS_PER_SECOND;
-}
-
 /* When the next enabled interrupt comes, in chain time. Flags are up to date. */
 static u64 next_deadline(const struct rtc *r)
 {
 	u8 wanted = r->cmos[REG_B];
 	u32 hz = periodic_hz(r);
 	u64 deadline = NEVER;
+	s64 now = guest_seconds(r, r->seen_ns), next = INT64_MAX;
 
 	if ((wanted & B_PIE) && hz)
 		deadline = ticks_to_ns(ticks_from_ns(r->seen_ns, hz) + 1, hz);
 	if (is_halted(r))
 		return deadline;
 	if (wanted & B_UIE)
-		deadline = MIN(deadline, (r->seen_ns / NS_PER_SECOND + 1) * NS_PER_SECOND);
-	if (wanted & B_AIE)
-		deadline = MIN(deadline, alarm_deadline(r));
+		next = now + 1;
+	else if (wanted & B_AIE)
+		next = alarm_next(r, now);
+	if (next != INT64_MAX) {
+		u64 second = r->seen_ns / NS_PER_SECOND + (u64)(next - now);
+
+		deadline = MIN(deadline, second * NS_PER_SECOND);
+	}
 	return deadline;
 }
 
