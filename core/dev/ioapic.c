@@ -134,17 +134,13 @@ static u32 reg_read(const struct ioapic *io, u32 reg)
 {
 	u32 pin = REDIR_PIN(reg);
 
-	switch (reg) {
-	case REG_ID:
-	case REG_ARBITRATION:
+	if (reg == REG_ID || reg == REG_ARBITRATION)
 		return io->id;
-	case REG_VERSION:
+	if (reg == REG_VERSION)
 		return VERSION | (IOAPIC_NR_PINS - 1) << VERSION_LAST_PIN_SHIFT;
-	default:
-		if (pin >= IOAPIC_NR_PINS)
-			return 0;
-		return (u32)(reg & 1 ? io->redir[pin] >> 32 : io->redir[pin]);
-	}
+	if (pin >= IOAPIC_NR_PINS)
+		return 0;
+	return (u32)(reg & 1 ? io->redir[pin] >> 32 : io->redir[pin]);
 }
 
 static void redir_write(struct vm *vm, u32 pin, bool is_high, u32 value)
@@ -191,19 +187,12 @@ u64 ioapic_read(struct vm *vm, u32 offset, unsigned width_bytes __unused_arg)
 
 void ioapic_write(struct vm *vm, u32 offset, unsigned width_bytes __unused_arg, u64 value)
 {
-	switch (offset) {
-	case IOREGSEL:
+	if (offset == IOREGSEL)
 		vm->ioapic.select = value & 0xff;
-		break;
-	case IOWIN:
+	else if (offset == IOWIN)
 		reg_write(vm, vm->ioapic.select, (u32)value);
-		break;
-	case IOEOI:
+	else if (offset == IOEOI)
 		ioapic_eoi(vm, (u8)value);
-		break;
-	default:
-		break;
-	}
 }
 
 void ioapic_reset(struct vm *vm)

@@ -143,34 +143,27 @@ void lapic_error(struct vcpu *v, u32 esr_bit)
 void lapic_lvt_deliver(struct vcpu *v, u32 offset)
 {
 	u32 lvt = reg_get(v->lapic.regs, offset);
+	u32 mode = (lvt & LVT_MODE) >> LVT_MODE_SHIFT;
 	u8 vector = lvt & LVT_VECTOR;
 
 	if (!lapic_is_enabled(v) || (lvt & APIC_LVT_MASKED))
 		return;
-	switch ((lvt & LVT_MODE) >> LVT_MODE_SHIFT) {
-	case LAPIC_FIXED:
-		if (vector < LAPIC_VECTOR_MIN)
-			lapic_error(v, ESR_RECV_ILLEGAL_VECTOR);
-		else
-			lapic_set_irr(v, vector, lvt & LVT_LEVEL);
-		return;
-	case LAPIC_NMI:
+	/* ExtINT is asked for, the others have no meaning here. */
+	if (mode == LAPIC_NMI)
 		event_nmi(v);
-		return;
-	default: /* ExtINT is asked for, the others have no meaning here */
-		return;
-	}
+	else if (mode == LAPIC_FIXED && vector < LAPIC_VECTOR_MIN)
+		lapic_error(v, ESR_RECV_ILLEGAL_VECTOR);
+	else if (mode == LAPIC_FIXED)
+		lapic_set_irr(v, vector, lvt & LVT_LEVEL);
 }
 
 void lapic_lint(struct vcpu *v, unsigned pin)
 {
 	/* With the APIC off, the pins are INTR and NMI of the processor itself. */
-	if (!lapic_is_enabled(v)) {
-		if (pin == 1)
-			event_nmi(v);
-		return;
-	}
-	lapic_lvt_deliver(v, pin ? APIC_LVT_LINT1 : APIC_LVT_LINT0);
+	if (lapic_is_enabled(v))
+		lapic_lvt_deliver(v, pin ? APIC_LVT_LINT1 : APIC_LVT_LINT0);
+	else if (pin == 1)
+		event_nmi(v);
 }
 
 bool lapic_accepts_extint(struct vcpu *v)

@@ -110,35 +110,22 @@ void pm_write(struct vm *vm, u16 port, unsigned width_bytes, u32 value)
 
 u32 pm_reset_read(struct vm *vm, u16 port, unsigned width_bytes __unused_arg)
 {
-	switch (port) {
-	case PORT_92:
+	if (port == PORT_92)
 		return vm->pm.port92;
-	case IO_RESET:
-		return vm->pm.reset_control;
-	default:
-		return KBC_ABSENT;
-	}
+	return port == IO_RESET ? vm->pm.reset_control : KBC_ABSENT;
 }
 
 void pm_reset_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
 {
 	struct pm *p = &vm->pm;
-	bool resets = false;
+	bool resets = port == PORT_KBC_COMMAND && (value & 0xff) == KBC_PULSE_RESET;
 
-	switch (port) {
-	case PORT_92: /* address line 20 is always there: the bit is only kept */
+	if (port == PORT_92) { /* address line 20 is always there: the bit is only kept */
 		resets = value & ~(u32)p->port92 & PORT92_RESET;
 		p->port92 = value & (PORT92_RESET | PORT92_A20);
-		break;
-	case IO_RESET:
+	} else if (port == IO_RESET) {
 		resets = value & RESET_CONTROL_DO;
 		p->reset_control = value & RESET_CONTROL_KEPT;
-		break;
-	case PORT_KBC_COMMAND:
-		resets = (value & 0xff) == KBC_PULSE_RESET;
-		break;
-	default:
-		break;
 	}
 	if (resets)
 		vm_stop(vm, VM_END_RESET);

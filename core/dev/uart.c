@@ -257,36 +257,25 @@ static void mcr_write(struct uart *u, u8 value)
 	fifo_fill(u);
 }
 
-static void reg_write(struct vm *vm, enum uart_reg reg, u8 value)
-{
-	struct uart *u = &vm->uart;
-
-	if ((u->reg[REG_LCR] & LCR_DLAB) && reg <= REG_IER) {
-		u->divisor[reg] = value;
-		return;
-	}
-	switch (reg) {
-	case REG_DATA:
-		data_write(vm, value);
-		break;
-	case REG_IER:
-		ier_write(u, value);
-		break;
-	case REG_FCR:
-		fcr_write(u, value);
-		break;
-	case REG_MCR:
-		mcr_write(u, value);
-		break;
-	default: /* LSR and MSR are never read from there */
-		u->reg[reg] = value;
-	}
-}
-
 void uart_write(struct vm *vm, u16 port, unsigned width_bytes __unused_arg, u32 value)
 {
+	struct uart *u = &vm->uart;
+	unsigned reg = port & REG_OFFSET_MASK;
+	u8 byte = (u8)value;
+
 	sent_print(vm);
-	reg_write(vm, (enum uart_reg)(port & REG_OFFSET_MASK), (u8)value);
+	if ((u->reg[REG_LCR] & LCR_DLAB) && reg <= REG_IER)
+		u->divisor[reg] = byte;
+	else if (reg == REG_DATA)
+		data_write(vm, byte);
+	else if (reg == REG_IER)
+		ier_write(u, byte);
+	else if (reg == REG_FCR)
+		fcr_write(u, byte);
+	else if (reg == REG_MCR)
+		mcr_write(u, byte);
+	else /* LSR and MSR are never read from there */
+		u->reg[reg] = byte;
 	uart_update(vm);
 }
 
