@@ -340,24 +340,20 @@ void lapic_mmio_write(struct vcpu *v, u32 offset, unsigned width_bytes, u64 valu
 		reg_write(v, offset, (u32)value);
 }
 
-/* The register behind an x2APIC MSR, if this APIC is in that mode and it allows `access`. */
-static enum err x2apic_offset(struct vcpu *v, u32 msr, u8 access, u32 *offset)
+/* Is this APIC in x2APIC mode, and does its register behind `msr` allow `access`? */
+static bool x2apic_allows(struct vcpu *v, u32 msr, u8 access)
 {
 	u32 slot = msr - LAPIC_MSR_FIRST;
 
-	if (!lapic_is_x2apic(v) || slot >= LAPIC_NR_SLOTS || !(lapic_rules[slot].x2apic & access))
-		return ERR_INVAL;
-	*offset = slot * LAPIC_SLOT_BYTES;
-	return ERR_NONE;
+	return lapic_is_x2apic(v) && slot < LAPIC_NR_SLOTS && (lapic_rules[slot].x2apic & access);
 }
 
 enum err lapic_msr_read(struct vcpu *v, u32 msr, u64 *out)
 {
-	u32 offset;
-	enum err e = x2apic_offset(v, msr, LAPIC_R, &offset);
+	u32 offset = (msr - LAPIC_MSR_FIRST) * LAPIC_SLOT_BYTES;
 
-	if (e)
-		return e;
+	if (!x2apic_allows(v, msr, LAPIC_R))
+		return ERR_INVAL;
 	*out = reg_read(v, offset);
 	if (offset == APIC_ICR)
 		*out |= (u64)reg_get(v->lapic.regs, APIC_X2_ICR_HIGH) << 32;
@@ -410,14 +406,11 @@ void lapic_written(struct vcpu *v, u32 offset)
 
 enum err lapic_msr_write(struct vcpu *v, u32 msr, u64 value)
 {
-	u32 offset;
-	enum err e = x2apic_offset(v, msr, LAPIC_W, &offset);
-	u64 checked;
+	u32 offset = (msr - LAPIC_MSR_FIRST) * LAPIC_SLOT_BYTES;
+	u64 checked = offset == APIC_ICR ? (u32)value : value;
 
-	if (e)
-		return e;
-	checked = offset == APIC_ICR ? (u32)value : value;
-	if (checked & ~(u64)lapic_rules[offset / LAPIC_SLOT_BYTES].x2_writable)
+	if (!x2apic_allows(v, msr, LAPIC_W) ||
+	    (checked & ~(u64)lapic_rules[offset / LAPIC_SLOT_BYTES].x2_writable))
 		return ERR_INVAL;
 	x2apic_write(v, offset, value);
 	return ERR_NONE;

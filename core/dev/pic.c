@@ -282,14 +282,10 @@ void pic_reset(struct vm *vm)
 {
 	vm->pic = (struct pic){
 		.chip = {
-			[PIC_MASTER] = { .imr = IMR_BIOS_MASTER,
-					 .vector_base = PIC_VECTOR_MASTER,
-					 .lowest = 7 },
-			/* The ACPI tables call the SCI level-triggered. */
-			[PIC_SLAVE] = { .imr = IMR_BIOS_SLAVE,
-					.vector_base = PIC_VECTOR_SLAVE,
-					.elcr = BIT(ACPI_SCI_IRQ - 8),
-					.lowest = 7 },
+			{ .imr = IMR_BIOS_MASTER, .vector_base = PIC_VECTOR_MASTER, .lowest = 7 },
+			{ .imr = IMR_BIOS_SLAVE, .vector_base = PIC_VECTOR_SLAVE, .lowest = 7,
+			  /* The ACPI tables call the SCI level-triggered. */
+			  .elcr = BIT(ACPI_SCI_IRQ - 8) },
 		},
 	};
 }
