@@ -8,7 +8,7 @@ static bool msb(u64 value, unsigned size)
 
 static void flags_set(u64 *flags, u64 flag, bool is_set)
 {
-	*flags = is_set ? *flags | flag : *flags & ~flag;
+	*flags = bits_put(*flags, flag, is_set);
 }
 
 /* SF, ZF and PF by the result; PF looks at the low byte only. */

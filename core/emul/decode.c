@@ -2,98 +2,7 @@
 #include "core/emul/emul.h"
 
 #include "core/emul/internal.h"
-
-/* Where an operand is. The ones up to K_LAST_MODRM need a ModRM byte. */
-enum kind {
-	K_NONE, K_E, K_M, K_R, K_G, K_SREG, K_CR, K_DR,
-	K_LAST_MODRM = K_DR,
-	K_Z, K_A, K_C, K_DX, K_ONE, K_I, K_J, K_P, K_O, K_X, K_Y,
-};
-
-enum size { S_n, S_b, S_w, S_v, S_z, S_y, S_l, S_x, S_s, S_o, S_i };
-
-#define FORM(kind, size) ((kind) << 4 | (size))
-#define FORM_KIND(form) ((enum kind)((form) >> 4))
-#define FORM_SIZE(form) ((enum size)((form) & 0xf))
-
-/* The manual's names of operand forms, as opcodes.def writes them. */
-enum form {
-	__ = 0,
-	Eb = FORM(K_E, S_b), Ew = FORM(K_E, S_w), Ev = FORM(K_E, S_v), Ez = FORM(K_E, S_z),
-	El = FORM(K_E, S_l), Es = FORM(K_E, S_s), Eo = FORM(K_E, S_o), En = FORM(K_E, S_n),
-	Mb = FORM(K_M, S_b), Mv = FORM(K_M, S_v), My = FORM(K_M, S_y), Mx = FORM(K_M, S_x),
-	Mn = FORM(K_M, S_n), Rl = FORM(K_R, S_l),
-	Gw = FORM(K_G, S_w), Gv = FORM(K_G, S_v), Gy = FORM(K_G, S_y), Gl = FORM(K_G, S_l),
-	Go = FORM(K_G, S_o), Sw = FORM(K_SREG, S_w), Cl = FORM(K_CR, S_l), Dl = FORM(K_DR, S_l),
-	Zb = FORM(K_Z, S_b), Zv = FORM(K_Z, S_v),
-	Av = FORM(K_A, S_v), Ao = FORM(K_A, S_o), Ai = FORM(K_A, S_i),
-	CL = FORM(K_C, S_b), DX = FORM(K_DX, S_w), K1 = FORM(K_ONE, S_b),
-	Ib = FORM(K_I, S_b), Iw = FORM(K_I, S_w), Iz = FORM(K_I, S_z), Iv = FORM(K_I, S_v),
-	Ii = FORM(K_I, S_i), Jb = FORM(K_J, S_b), Jz = FORM(K_J, S_z), Pn = FORM(K_P, S_n),
-	Oo = FORM(K_O, S_o), Xo = FORM(K_X, S_o), Xi = FORM(K_X, S_i),
-	Yo = FORM(K_Y, S_o), Yi = FORM(K_Y, S_i),
-};
-
-enum row_flags { N64 = 1, D64 = 2, F64 = 4, LCK = 8, PM = 16 };
-
-struct row {
-	u8 op; /* enum emul_op or a group */
-	u8 flags; /* enum row_flags */
-	u16 form[EMUL_NR_OPNDS]; /* enum form */
-};
-
-#define ROW(name, flags, ...) { EMUL_OP_##name, flags, { __VA_ARGS__ } }
-
-/* Groups stand behind the mnemonics in struct row.op. */
-enum group {
-	EMUL_OP_GRP_ALU = EMUL_NR_OPS,
-	EMUL_OP_GRP_POP, EMUL_OP_GRP_SHIFT, EMUL_OP_GRP_MOV, EMUL_OP_GRP_UNARY,
-	EMUL_OP_GRP_INC, EMUL_OP_GRP_CALL, EMUL_OP_GRP_LDT, EMUL_OP_GRP_GDT, EMUL_OP_GRP_BIT,
-	EMUL_OP_GRP_CMPXCHG8B,
-	END_OF_GROUPS
-};
-_Static_assert(END_OF_GROUPS <= 256, "struct row.op is one byte");
-
-/* By struct emul_insn.map and the opcode. */
-static const struct row rows[4][256] = {
-#define OP1(first, last, ...) [0][(first) ... (last)] = ROW(__VA_ARGS__),
-#define OP2(first, last, name, ...) [1][(first) ... (last)] = ROW(name, 0, __VA_ARGS__),
-#include "core/emul/opcodes.def"
-	[2][0 ... 255] = ROW(OTHER, 0, En),
-	[3][0 ... 255] = ROW(OTHER, 0, En, Ib),
-};
-
-static const struct row groups[END_OF_GROUPS - EMUL_NR_OPS][8] = {
-#define MEMBER(group, reg, name, ...)                                                              \
-	[EMUL_OP_GRP_##group - EMUL_NR_OPS][reg] = ROW(name, 0, __VA_ARGS__),
-#define PLAIN(name) ROW(name, 0, __)
-#define GRP(group, r0, r1, r2, r3, r4, r5, r6, r7)                                                 \
-	[EMUL_OP_GRP_##group - EMUL_NR_OPS] = { PLAIN(r0), PLAIN(r1), PLAIN(r2), PLAIN(r3),        \
-						PLAIN(r4), PLAIN(r5), PLAIN(r6), PLAIN(r7) },
-#include "core/emul/opcodes.def"
-};
-
-/* What is true of an instruction whatever its row. */
-static const u8 op_flags[EMUL_NR_OPS] = {
-#define INSN(name, exec, flags) flags,
-#include "core/emul/opcodes.def"
-};
-
-#define IN64 1 /* struct alt.prefix: in 64-bit mode */
-
-static const struct alt {
-	u8 map, opcode, prefix;
-	struct row row;
-} alts[] = {
-#define ALT(map, opcode, prefix, name, ...) { map, opcode, prefix, ROW(name, 0, __VA_ARGS__) },
-#include "core/emul/opcodes.def"
-};
-
-/* 0f 01 with a register form and no use for a register: the whole byte is the opcode. */
-static const u8 systems[64] = {
-#define SYS(modrm, name) [(modrm) - 0xc0] = EMUL_OP_##name,
-#include "core/emul/opcodes.def"
-};
+#include "core/emul/opcodes.h"
 
 static bool is_long(const struct emul_ctx *ctx)
 {
@@ -385,30 +294,19 @@ static enum emul_result decode_modrm(struct emul_ctx *ctx, struct row *row)
 
 static u8 size_bytes(const struct emul_ctx *ctx, enum size size, bool is_mem)
 {
-	unsigned opsize = ctx->insn.opsize;
+	/* With operands of 2, 4 and 8 bytes. */
+	static const u8 bytes[][3] = {
+		[S_b] = { 1, 1, 1 }, [S_w] = { 2, 2, 2 }, [S_v] = { 2, 4, 8 },
+		[S_z] = { 2, 4, 4 }, [S_y] = { 4, 4, 8 }, [S_x] = { 8, 8, 16 },
+	};
 
 	if (size >= S_o)
 		size = !(ctx->insn.opcode & 1) ? S_b : size == S_o ? S_v : S_z;
-	switch (size) {
-	case S_n:
-		return 0;
-	case S_b:
-		return 1;
-	case S_w:
-		return 2;
-	case S_v:
-		return (u8)opsize;
-	case S_z:
-		return (u8)MIN(opsize, 4u);
-	case S_y:
-		return opsize == 8 ? 8 : 4;
-	case S_l:
+	if (size == S_l)
 		return is_long(ctx) ? 8 : 4;
-	case S_x:
-		return opsize == 8 ? 16 : 8;
-	default: /* S_s */
-		return is_mem ? 2 : (u8)opsize;
-	}
+	if (size == S_s)
+		size = is_mem ? S_w : S_v;
+	return bytes[size][ctx->insn.opsize / 4];
 }
 
 /* Without REX, byte registers 4 to 7 are AH, CH, DH, BH. */
@@ -571,7 +469,7 @@ const char *emul_op_name(enum emul_op op)
 {
 	static const char *const names[EMUL_NR_OPS] = {
 #define INSN(name, exec, flags) #name,
-#include "core/emul/opcodes.def"
+#include "core/emul/insns.def"
 	};
 
 	return op < EMUL_NR_OPS ? names[op] : "?";

@@ -110,7 +110,7 @@ enum emul_mode {
 /* Every mnemonic that the decoder names. */
 enum emul_op {
 #define INSN(name, exec, flags) EMUL_OP_##name,
-#include "core/emul/opcodes.def"
+#include "core/emul/insns.def"
 	EMUL_NR_OPS
 };
 

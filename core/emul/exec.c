@@ -4,7 +4,7 @@
 #include "core/emul/internal.h"
 
 /*
- * One function for each kind of instruction, named by opcodes.def. Each follows the same order:
+ * One function for each kind of instruction, named by insns.def. Each follows the same order:
  * read everything, compute into locals, store to memory once, and only then touch registers and
  * flags, so that a fault on the way leaves nothing behind. emul_exec() advances RIP.
  */
@@ -362,7 +362,7 @@ static enum emul_result exec_op(struct emul_ctx *ctx)
 #define INSN(name, exec, flags)                                                                    \
 	case EMUL_OP_##name:                                                                       \
 		return exec_##exec(ctx);
-#include "core/emul/opcodes.def"
+#include "core/emul/insns.def"
 	default:
 		return EMUL_UNSUPPORTED;
 	}

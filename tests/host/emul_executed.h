@@ -11,7 +11,7 @@ static inline bool emul_op_is_executed(enum emul_op op)
 {
 	static const char *const by[EMUL_NR_OPS] = {
 #define INSN(name, exec, flags) #exec,
-#include "core/emul/opcodes.def"
+#include "core/emul/insns.def"
 	};
 
 	return op < EMUL_NR_OPS && strcmp(by[op], "none");

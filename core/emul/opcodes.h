@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every opcode that the decoder knows; SDM "Opcode Map". Define the macros wanted, include, and
- * the rest vanish. No include guard: this file is included several times.
+ * Every opcode that the decoder knows; SDM "Opcode Map". For decode.c alone.
  *
- * INSN(name, exec, flags)  one mnemonic; exec names the function exec_<exec>() that carries it
- *                   out, `none` for those of which only the length is known.
  * OP1(first, last, name, flags, form, ...)  one-byte opcodes first to last
  * OP2(first, last, name, form, ...)         two-byte opcodes, after 0f
  * GRP(group, name, name, ...)  ModRM.reg chooses, for a row with the name GRP_<group>
@@ -22,78 +19,71 @@
  *   b 1, w 2 bytes, v operand size, z the same but at most 4, y at least 4, l 8 in 64-bit mode else
  *   4, x twice y, s 2 in memory and v in a register, n none; by the opcode's low bit: o 1 or v, i 1
  *   or z
- * Flags: N64 not in 64-bit mode; D64 operand size 64 by default there; F64 always (near branches);
- *   LCK may be locked when the first operand is memory; PM not in real or virtual-8086 mode.
  */
-#ifndef INSN
-#define INSN(name, exec, flags)
-#endif
-#ifndef OP1
-#define OP1(first, last, name, flags, ...)
-#endif
-#ifndef OP2
-#define OP2(first, last, name, ...)
-#endif
-#ifndef GRP
-#define GRP(group, ...)
-#endif
-#ifndef MEMBER
-#define MEMBER(group, reg, name, ...)
-#endif
-#ifndef ALT
-#define ALT(map, opcode, prefix, name, ...)
-#endif
-#ifndef SYS
-#define SYS(modrm, name)
-#endif
+#ifndef CORE_EMUL_OPCODES_H
+#define CORE_EMUL_OPCODES_H
+
+#include "core/emul/emul.h"
+
+/* Where an operand is. The ones up to K_LAST_MODRM need a ModRM byte. */
+enum kind {
+	K_NONE, K_E, K_M, K_R, K_G, K_SREG, K_CR, K_DR,
+	K_LAST_MODRM = K_DR,
+	K_Z, K_A, K_C, K_DX, K_ONE, K_I, K_J, K_P, K_O, K_X, K_Y,
+};
+
+enum size { S_n, S_b, S_w, S_v, S_z, S_y, S_l, S_x, S_s, S_o, S_i };
+
+#define FORM(kind, size) ((kind) << 4 | (size))
+#define FORM_KIND(form) ((enum kind)((form) >> 4))
+#define FORM_SIZE(form) ((enum size)((form) & 0xf))
+
+/* The manual's names of operand forms, as the tables write them. */
+enum form {
+	__ = 0,
+	Eb = FORM(K_E, S_b), Ew = FORM(K_E, S_w), Ev = FORM(K_E, S_v), Ez = FORM(K_E, S_z),
+	El = FORM(K_E, S_l), Es = FORM(K_E, S_s), Eo = FORM(K_E, S_o), En = FORM(K_E, S_n),
+	Mb = FORM(K_M, S_b), Mv = FORM(K_M, S_v), My = FORM(K_M, S_y), Mx = FORM(K_M, S_x),
+	Mn = FORM(K_M, S_n), Rl = FORM(K_R, S_l),
+	Gw = FORM(K_G, S_w), Gv = FORM(K_G, S_v), Gy = FORM(K_G, S_y), Gl = FORM(K_G, S_l),
+	Go = FORM(K_G, S_o), Sw = FORM(K_SREG, S_w), Cl = FORM(K_CR, S_l), Dl = FORM(K_DR, S_l),
+	Zb = FORM(K_Z, S_b), Zv = FORM(K_Z, S_v),
+	Av = FORM(K_A, S_v), Ao = FORM(K_A, S_o), Ai = FORM(K_A, S_i),
+	CL = FORM(K_C, S_b), DX = FORM(K_DX, S_w), K1 = FORM(K_ONE, S_b),
+	Ib = FORM(K_I, S_b), Iw = FORM(K_I, S_w), Iz = FORM(K_I, S_z), Iv = FORM(K_I, S_v),
+	Ii = FORM(K_I, S_i), Jb = FORM(K_J, S_b), Jz = FORM(K_J, S_z), Pn = FORM(K_P, S_n),
+	Oo = FORM(K_O, S_o), Xo = FORM(K_X, S_o), Xi = FORM(K_X, S_i),
+	Yo = FORM(K_Y, S_o), Yi = FORM(K_Y, S_i),
+};
+
+enum row_flags { N64 = 1, D64 = 2, F64 = 4, LCK = 8, PM = 16 };
+
+struct row {
+	u8 op; /* enum emul_op or a group */
+	u8 flags; /* enum row_flags */
+	u16 form[EMUL_NR_OPNDS]; /* enum form */
+};
+
+#define ROW(name, flags, ...) { EMUL_OP_##name, flags, { __VA_ARGS__ } }
+
+/* Groups stand behind the mnemonics in struct row.op. */
+enum group {
+	EMUL_OP_GRP_ALU = EMUL_NR_OPS,
+	EMUL_OP_GRP_POP, EMUL_OP_GRP_SHIFT, EMUL_OP_GRP_MOV, EMUL_OP_GRP_UNARY,
+	EMUL_OP_GRP_INC, EMUL_OP_GRP_CALL, EMUL_OP_GRP_LDT, EMUL_OP_GRP_GDT, EMUL_OP_GRP_BIT,
+	EMUL_OP_GRP_CMPXCHG8B,
+	END_OF_GROUPS
+};
+_Static_assert(END_OF_GROUPS <= 256, "struct row.op is one byte");
+
+#define OP1(first, last, ...) [0][(first) ... (last)] = ROW(__VA_ARGS__),
+#define OP2(first, last, name, ...) [1][(first) ... (last)] = ROW(name, 0, __VA_ARGS__),
 /* What has no operands, or is known by no more than its name and length. */
 #define BARE1(opcode, name, flags) OP1(opcode, opcode, name, flags, __)
 #define BARE2(opcode, name) OP2(opcode, opcode, name, __)
-#define NAME(name) INSN(name, none, 0)
 
-/* Not an instruction of its own: no such opcode (length unknown), and what only has a length. */
-NAME(NONE)
-NAME(OTHER)
-
-INSN(ADD, alu, LCK) INSN(OR, alu, LCK) INSN(ADC, alu, LCK) INSN(SBB, alu, LCK) INSN(AND, alu, LCK)
-INSN(SUB, alu, LCK) INSN(XOR, alu, LCK) INSN(CMP, alu, 0) INSN(TEST, alu, 0)
-INSN(NOT, alu, LCK) INSN(NEG, alu, LCK) INSN(INC, alu, LCK) INSN(DEC, alu, LCK)
-INSN(ROL, alu, 0) INSN(ROR, alu, 0) INSN(RCL, alu, 0) INSN(RCR, alu, 0)
-INSN(SHL, alu, 0) INSN(SHR, alu, 0) INSN(SAR, alu, 0)
-INSN(SHLD, alu, 0) INSN(SHRD, alu, 0)
-INSN(BT, bit, 0) INSN(BTS, bit, LCK) INSN(BTR, bit, LCK) INSN(BTC, bit, LCK)
-INSN(BSF, bit_scan, 0) INSN(BSR, bit_scan, 0)
-INSN(MUL, mul, 0) INSN(IMUL, imul, 0) INSN(DIV, div, 0) INSN(IDIV, div, 0)
-INSN(MOV, mov, 0) INSN(MOVZX, mov, 0) INSN(MOVSX, mov, 0) INSN(MOVSXD, mov, 0)
-INSN(MOVNTI, mov, 0) INSN(MOVBE, mov, 0) INSN(LEA, lea, 0) INSN(MOV_FROM_SREG, mov_sreg, 0)
-INSN(XCHG, xchg, LCK) INSN(XADD, xadd, LCK)
-INSN(CMPXCHG, cmpxchg, LCK) INSN(CMPXCHG8B, cmpxchg8b, LCK)
-INSN(SETCC, setcc, 0) INSN(CMOVCC, cmovcc, 0)
-INSN(PUSH, push, D64) INSN(POP, pop, D64) INSN(CALL_NEAR, branch, F64) INSN(JMP_NEAR, branch, F64)
-INSN(MOVS, string, 0) INSN(CMPS, string, 0) INSN(STOS, string, 0) INSN(LODS, string, 0)
-INSN(SCAS, string, 0) INSN(INS, string, 0) INSN(OUTS, string, 0)
-INSN(IN, port, 0) INSN(OUT, port, 0)
-INSN(NOP, nop, 0) INSN(PAUSE, nop, 0)
-
-/* Known by length, and by name where hypervisors intercept them. */
-NAME(MOV_TO_SREG) INSN(PUSH_SREG, none, D64) INSN(POP_SREG, none, D64) NAME(LOAD_FAR)
-INSN(JCC, none, F64) INSN(JMP, none, F64) INSN(CALL, none, F64) INSN(LOOP, none, F64)
-INSN(RET, none, F64) NAME(JMP_FAR) NAME(CALL_FAR) NAME(RET_FAR)
-NAME(POPCNT) NAME(TZCNT) NAME(LZCNT) NAME(CRC32) NAME(BSWAP)
-INSN(PUSHF, none, D64) INSN(POPF, none, D64) NAME(IRET) NAME(INT) NAME(INT1) NAME(INT3) NAME(INTO)
-NAME(CLI) NAME(STI) NAME(HLT) NAME(UD) NAME(CPUID) NAME(RDMSR) NAME(WRMSR) NAME(RDPMC) NAME(RDTSC)
-NAME(RDTSCP) NAME(XGETBV) NAME(XSETBV) NAME(INVD) NAME(WBINVD)
-NAME(MOV_FROM_CR) NAME(MOV_TO_CR) NAME(MOV_FROM_DR) NAME(MOV_TO_DR)
-NAME(CLTS) NAME(LMSW) NAME(SMSW) NAME(INVLPG) NAME(SWAPGS)
-NAME(SGDT) NAME(SIDT) INSN(LGDT, none, F64) INSN(LIDT, none, F64)
-INSN(SLDT, none, PM) INSN(STR, none, PM) INSN(LLDT, none, PM) INSN(LTR, none, PM)
-INSN(VERR, none, PM) INSN(VERW, none, PM) INSN(LAR, none, PM) INSN(LSL, none, PM)
-INSN(ARPL, none, PM) NAME(SYSCALL) NAME(SYSRET) INSN(SYSENTER, none, PM) INSN(SYSEXIT, none, PM)
-NAME(RSM) NAME(GETSEC) NAME(MONITOR) NAME(MWAIT)
-NAME(INVPCID) INSN(INVEPT, none, PM) INSN(INVVPID, none, PM) NAME(XSAVE_GROUP)
-NAME(VMCALL) NAME(VMLAUNCH) NAME(VMRESUME) NAME(VMXOFF) NAME(VMFUNC) NAME(VMREAD) NAME(VMWRITE)
-NAME(VMRUN) NAME(VMMCALL) NAME(VMLOAD) NAME(VMSAVE) NAME(STGI) NAME(CLGI) NAME(SKINIT) NAME(INVLPGA)
-
+/* By struct emul_insn.map and the opcode. */
+static const struct row rows[4][256] = {
 /* One-byte opcodes. */
 #define ALU_ROWS(base, name)                                                                       \
 	OP1(base + 0, base + 1, name, 0, Eo, Go)                                               \
@@ -140,18 +130,6 @@ OP1(0xf6, 0xf7, GRP_UNARY, 0, Eo) OP1(0xf8, 0xf9, OTHER, 0, __)
 OP1(0xfc, 0xfd, OTHER, 0, __) OP1(0xfe, 0xfe, GRP_INC, 0, Eb)
 OP1(0xff, 0xff, GRP_CALL, 0, Ev)
 
-GRP(ALU, ADD, OR, ADC, SBB, AND, SUB, XOR, CMP)
-GRP(POP, POP, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
-GRP(SHIFT, ROL, ROR, RCL, RCR, SHL, SHR, SHL, SAR)
-GRP(MOV, MOV, NONE, NONE, NONE, NONE, NONE, NONE, OTHER)
-GRP(INC, INC, DEC, NONE, NONE, NONE, NONE, NONE, NONE)
-MEMBER(UNARY, 0, TEST, __, Ii) MEMBER(UNARY, 1, TEST, __, Ii) MEMBER(UNARY, 2, NOT, __)
-MEMBER(UNARY, 3, NEG, __) MEMBER(UNARY, 4, MUL, __) MEMBER(UNARY, 5, IMUL, __)
-MEMBER(UNARY, 6, DIV, __) MEMBER(UNARY, 7, IDIV, __)
-MEMBER(CALL, 0, INC, __) MEMBER(CALL, 1, DEC, __) MEMBER(CALL, 2, CALL_NEAR, __)
-MEMBER(CALL, 3, CALL_FAR, Mn) MEMBER(CALL, 4, JMP_NEAR, __) MEMBER(CALL, 5, JMP_FAR, Mn)
-MEMBER(CALL, 6, PUSH, __)
-
 /* Two-byte opcodes: 0f and this. */
 BARE2(0x05, SYSCALL) BARE2(0x06, CLTS) BARE2(0x07, SYSRET) BARE2(0x08, INVD) BARE2(0x09, WBINVD)
 BARE2(0x0b, UD) BARE2(0x0e, OTHER) BARE2(0x30, WRMSR) BARE2(0x31, RDTSC) BARE2(0x32, RDMSR)
@@ -180,6 +158,29 @@ OP2(0xc0, 0xc1, XADD, Eo, Go) OP2(0xc2, 0xc2, OTHER, En, Ib) OP2(0xc4, 0xc6, OTH
 OP2(0xc7, 0xc7, GRP_CMPXCHG8B, En) OP2(0xc8, 0xcf, BSWAP, Zv) OP2(0xd0, 0xfe, OTHER, En)
 OP2(0xff, 0xff, UD, Gv, Ev)
 
+	[2][0 ... 255] = ROW(OTHER, 0, En),
+	[3][0 ... 255] = ROW(OTHER, 0, En, Ib),
+};
+
+#define MEMBER(group, reg, name, ...)                                                              \
+	[EMUL_OP_GRP_##group - EMUL_NR_OPS][reg] = ROW(name, 0, __VA_ARGS__),
+#define PLAIN(name) ROW(name, 0, __)
+#define GRP(group, r0, r1, r2, r3, r4, r5, r6, r7)                                                 \
+	[EMUL_OP_GRP_##group - EMUL_NR_OPS] = { PLAIN(r0), PLAIN(r1), PLAIN(r2), PLAIN(r3),        \
+						PLAIN(r4), PLAIN(r5), PLAIN(r6), PLAIN(r7) },
+
+static const struct row groups[END_OF_GROUPS - EMUL_NR_OPS][8] = {
+GRP(ALU, ADD, OR, ADC, SBB, AND, SUB, XOR, CMP)
+GRP(POP, POP, NONE, NONE, NONE, NONE, NONE, NONE, NONE)
+GRP(SHIFT, ROL, ROR, RCL, RCR, SHL, SHR, SHL, SAR)
+GRP(MOV, MOV, NONE, NONE, NONE, NONE, NONE, NONE, OTHER)
+GRP(INC, INC, DEC, NONE, NONE, NONE, NONE, NONE, NONE)
+MEMBER(UNARY, 0, TEST, __, Ii) MEMBER(UNARY, 1, TEST, __, Ii) MEMBER(UNARY, 2, NOT, __)
+MEMBER(UNARY, 3, NEG, __) MEMBER(UNARY, 4, MUL, __) MEMBER(UNARY, 5, IMUL, __)
+MEMBER(UNARY, 6, DIV, __) MEMBER(UNARY, 7, IDIV, __)
+MEMBER(CALL, 0, INC, __) MEMBER(CALL, 1, DEC, __) MEMBER(CALL, 2, CALL_NEAR, __)
+MEMBER(CALL, 3, CALL_FAR, Mn) MEMBER(CALL, 4, JMP_NEAR, __) MEMBER(CALL, 5, JMP_FAR, Mn)
+MEMBER(CALL, 6, PUSH, __)
 GRP(BIT, NONE, NONE, NONE, NONE, BT, BTS, BTR, BTC)
 MEMBER(LDT, 0, SLDT, __) MEMBER(LDT, 1, STR, __) MEMBER(LDT, 2, LLDT, Ew)
 MEMBER(LDT, 3, LTR, Ew) MEMBER(LDT, 4, VERR, Ew) MEMBER(LDT, 5, VERW, Ew)
@@ -189,16 +190,25 @@ MEMBER(GDT, 6, LMSW, Ew) MEMBER(GDT, 7, INVLPG, Mb)
 MEMBER(CMPXCHG8B, 1, CMPXCHG8B, Mx) MEMBER(CMPXCHG8B, 3, XSAVE_GROUP, Mn)
 MEMBER(CMPXCHG8B, 4, XSAVE_GROUP, Mn) MEMBER(CMPXCHG8B, 5, XSAVE_GROUP, Mn)
 MEMBER(CMPXCHG8B, 6, OTHER, __) MEMBER(CMPXCHG8B, 7, OTHER, __)
+};
 
-SYS(0xc1, VMCALL) SYS(0xc2, VMLAUNCH) SYS(0xc3, VMRESUME) SYS(0xc4, VMXOFF) SYS(0xc8, MONITOR)
-SYS(0xc9, MWAIT) SYS(0xd0, XGETBV) SYS(0xd1, XSETBV) SYS(0xd4, VMFUNC) SYS(0xd8, VMRUN)
-SYS(0xd9, VMMCALL) SYS(0xda, VMLOAD) SYS(0xdb, VMSAVE) SYS(0xdc, STGI) SYS(0xdd, CLGI)
-SYS(0xde, SKINIT) SYS(0xdf, INVLPGA) SYS(0xf8, SWAPGS) SYS(0xf9, RDTSCP)
+/* What is true of an instruction whatever its row. */
+static const u8 op_flags[EMUL_NR_OPS] = {
+#define INSN(name, exec, flags) flags,
+#include "core/emul/insns.def"
+};
+
+#define IN64 1 /* struct alt.prefix: in 64-bit mode */
+#define ALT(map, opcode, prefix, name, ...) { map, opcode, prefix, ROW(name, 0, __VA_ARGS__) },
 
 /*
  * Mandatory prefixes, map 1 = 0f, 2 = 0f 38. In map 2 everything else has ModRM and no immediate,
  * in map 3 (0f 3a) ModRM and one byte.
  */
+static const struct alt {
+	u8 map, opcode, prefix;
+	struct row row;
+} alts[] = {
 ALT(0, 0x63, IN64, MOVSXD, Gv, Ez) ALT(0, 0x90, 0xf3, PAUSE, __)
 ALT(1, 0x78, 0x66, OTHER, En, Ib, Ib) ALT(1, 0x78, 0xf2, OTHER, En, Ib, Ib)
 ALT(1, 0x79, 0x66, OTHER, En) ALT(1, 0x79, 0xf2, OTHER, En)
@@ -209,15 +219,16 @@ ALT(2, 0x82, 0x66, INVPCID, Gl, Mn) ALT(2, 0xf0, 0, MOVBE, Gv, Mv)
 ALT(2, 0xf0, 0x66, MOVBE, Gv, Mv) ALT(2, 0xf0, 0xf2, CRC32, Gy, Eb)
 ALT(2, 0xf1, 0, MOVBE, Mv, Gv) ALT(2, 0xf1, 0x66, MOVBE, Mv, Gv)
 ALT(2, 0xf1, 0xf2, CRC32, Gy, Ev)
+};
 
-#undef ALU_ROWS
-#undef BARE1
-#undef BARE2
-#undef NAME
-#undef INSN
-#undef OP1
-#undef OP2
-#undef GRP
-#undef MEMBER
-#undef ALT
-#undef SYS
+#define SYS(modrm, name) [(modrm) - 0xc0] = EMUL_OP_##name,
+
+/* 0f 01 with a register form and no use for a register: the whole byte is the opcode. */
+static const u8 systems[64] = {
+SYS(0xc1, VMCALL) SYS(0xc2, VMLAUNCH) SYS(0xc3, VMRESUME) SYS(0xc4, VMXOFF) SYS(0xc8, MONITOR)
+SYS(0xc9, MWAIT) SYS(0xd0, XGETBV) SYS(0xd1, XSETBV) SYS(0xd4, VMFUNC) SYS(0xd8, VMRUN)
+SYS(0xd9, VMMCALL) SYS(0xda, VMLOAD) SYS(0xdb, VMSAVE) SYS(0xdc, STGI) SYS(0xdd, CLGI)
+SYS(0xde, SKINIT) SYS(0xdf, INVLPGA) SYS(0xf8, SWAPGS) SYS(0xf9, RDTSCP)
+};
+
+#endif
