@@ -31,20 +31,18 @@ static unsigned cpl_get(struct vcpu *v)
 	return (unsigned)bits_get(ss.ar, 6, 5);
 }
 
-static enum emul_result translate(struct vcpu *v, u64 linear, unsigned len_bytes, u32 access,
-				  struct pieces *out, struct emul_fault *fault)
+static enum emul_result translate(struct emul_ctx *ctx, u64 linear, unsigned len_bytes, u32 access,
+				  struct pieces *out)
 {
-	bool is_user = cpl_get(v) == 3;
-
 	out->count = 0;
 	while (len_bytes) {
 		unsigned rest = (unsigned)(PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
 		unsigned n = MIN(len_bytes, rest);
 		u32 err;
 
-		if (gmem_translate(v, (gva_t){ linear }, access, is_user,
+		if (gmem_translate(ctx->env, (gva_t){ linear }, access, ctx->cpl == 3,
 				   &out->piece[out->count].gpa, &err)) {
-			*fault = (struct emul_fault){ EXC_PF, true, err, linear };
+			ctx->fault = (struct emul_fault){ EXC_PF, true, err, linear };
 			return EMUL_FAULT;
 		}
 		out->piece[out->count++].len_bytes = n;
@@ -73,16 +71,21 @@ static void device_move(struct vcpu *v, gpa_t gpa, u8 *to, const u8 *from, unsig
 	}
 }
 
-static enum emul_result memory_read(struct vcpu *v, u64 linear, u8 *to, unsigned len_bytes,
-				    u32 access, struct emul_fault *fault)
+static enum emul_result cb_read(struct emul_ctx *ctx, u64 linear, void *buf, unsigned len_bytes,
+				enum emul_access access)
 {
+	static const u32 wanted[] = {
+		[EMUL_READ] = ACCESS_READ, [EMUL_RMW] = ACCESS_WRITE, [EMUL_FETCH] = ACCESS_FETCH,
+	};
+	struct vcpu *v = ctx->env;
 	struct pieces p;
-	enum emul_result r = translate(v, linear, len_bytes, access, &p, fault);
+	enum emul_result r = translate(ctx, linear, len_bytes, wanted[access], &p);
+	u8 *to = buf;
 
 	for (unsigned i = 0; !r && i < p.count; i++) {
 		if (gmem_read(v->vm, p.piece[i].gpa, to, p.piece[i].len_bytes)) {
 			/* Code in a device: no guest has a reason for it. */
-			if (access == ACCESS_FETCH)
+			if (access == EMUL_FETCH)
 				return EMUL_UNSUPPORTED;
 			device_move(v, p.piece[i].gpa, to, NULL, p.piece[i].len_bytes);
 		}
@@ -91,41 +94,20 @@ static enum emul_result memory_read(struct vcpu *v, u64 linear, u8 *to, unsigned
 	return r;
 }
 
-static enum emul_result cb_fetch(void *env, u64 linear, void *buf, unsigned len_bytes,
-				 struct emul_fault *fault)
+static enum emul_result cb_write(struct emul_ctx *ctx, u64 linear, const void *buf,
+				 unsigned len_bytes)
 {
-	return memory_read(env, linear, buf, len_bytes, ACCESS_FETCH, fault);
-}
-
-static enum emul_result cb_read(void *env, u64 linear, void *buf, unsigned len_bytes,
-				enum emul_access access, struct emul_fault *fault)
-{
-	return memory_read(env, linear, buf, len_bytes,
-			   access == EMUL_RMW ? ACCESS_WRITE : ACCESS_READ, fault);
-}
-
-static enum emul_result cb_write(void *env, u64 linear, const void *buf, unsigned len_bytes,
-				 struct emul_fault *fault)
-{
-	struct vcpu *v = env;
+	struct vcpu *v = ctx->env;
 	struct pieces p;
-	enum emul_result r = translate(v, linear, len_bytes, ACCESS_WRITE, &p, fault);
+	enum emul_result r = translate(ctx, linear, len_bytes, ACCESS_WRITE, &p);
 	const u8 *from = buf;
 
-	for (unsigned i = 0; !r && i < p.count; i++) {
+	for (unsigned i = 0; from && !r && i < p.count; i++) {
 		if (gmem_write(v->vm, p.piece[i].gpa, from, p.piece[i].len_bytes))
 			device_move(v, p.piece[i].gpa, NULL, from, p.piece[i].len_bytes);
 		from += p.piece[i].len_bytes;
 	}
 	return r;
-}
-
-static enum emul_result cb_probe(void *env, u64 linear, unsigned len_bytes,
-				 struct emul_fault *fault)
-{
-	struct pieces p;
-
-	return translate(env, linear, len_bytes, ACCESS_WRITE, &p, fault);
 }
 
 /* One naturally aligned compare-and-swap in guest RAM. */
@@ -147,12 +129,12 @@ static bool ram_cas(void *p, const void *expect, const void *desired, unsigned l
 	}
 }
 
-static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, const void *desired,
-				   unsigned len_bytes, struct emul_fault *fault)
+static enum emul_result cb_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect,
+				   const void *desired, unsigned len_bytes)
 {
-	struct vcpu *v = env;
+	struct vcpu *v = ctx->env;
 	struct pieces p = { 0 };
-	enum emul_result r = translate(v, linear, len_bytes, ACCESS_WRITE, &p, fault);
+	enum emul_result r = translate(ctx, linear, len_bytes, ACCESS_WRITE, &p);
 	void *ram;
 
 	if (r)
@@ -160,43 +142,37 @@ static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, co
 	ram = memslot_ptr(&v->vm->slots, p.piece[0].gpa, len_bytes);
 	/* Devices, and locked accesses across pages: a plain write, no sane guest can tell. */
 	if (p.count > 1 || !ram || len_bytes > 8)
-		return cb_write(env, linear, desired, len_bytes, fault);
+		return cb_write(ctx, linear, desired, len_bytes);
 	return ram_cas(ram, expect, desired, len_bytes) ? EMUL_OK : EMUL_RETRY;
 }
 
 /* The hardware has checked the permission bitmap for the very port that made it exit. */
-static enum emul_result cb_port_check(void *env, u16 port, unsigned width_bytes __unused_arg,
-				      struct emul_fault *fault __unused_arg)
+static enum emul_result cb_port_check(struct emul_ctx *ctx, u16 port,
+				      unsigned width_bytes __unused_arg)
 {
-	struct vcpu *v = env;
+	struct vcpu *v = ctx->env;
 	const struct exit *x = &v->hot->exit;
 
 	return x->kind == EXIT_IO && x->port == port ? EMUL_OK : EMUL_RETRY;
 }
 
-static enum emul_result cb_port_in(void *env, u16 port, unsigned width_bytes, u32 *value,
-				   struct emul_fault *fault __unused_arg)
+static enum emul_result cb_port_in(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+				   u32 *value)
 {
-	*value = io_read(env, port, width_bytes);
+	*value = io_read(ctx->env, port, width_bytes);
 	return EMUL_OK;
 }
 
-static enum emul_result cb_port_out(void *env, u16 port, unsigned width_bytes, u32 value,
-				    struct emul_fault *fault __unused_arg)
+static enum emul_result cb_port_out(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+				    u32 value)
 {
-	io_write(env, port, width_bytes, value);
+	io_write(ctx->env, port, width_bytes, value);
 	return EMUL_OK;
 }
 
 static const struct emul_callbacks callbacks = {
-	.fetch = cb_fetch,
-	.read = cb_read,
-	.write = cb_write,
-	.probe = cb_probe,
-	.cmpxchg = cb_cmpxchg,
-	.port_check = cb_port_check,
-	.port_in = cb_port_in,
-	.port_out = cb_port_out,
+	.read = cb_read, .write = cb_write, .cmpxchg = cb_cmpxchg,
+	.port_check = cb_port_check, .port_in = cb_port_in, .port_out = cb_port_out,
 };
 
 _Static_assert((int)SEG_GS == (int)EMUL_GS && (int)SEG_ES == (int)EMUL_ES, "same segment order");

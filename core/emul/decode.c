@@ -24,9 +24,7 @@ static enum emul_result fetch_more(struct emul_ctx *ctx, u64 linear)
 	unsigned in_page = (unsigned)(4096 - (linear & 4095));
 	unsigned len = MIN((unsigned)(EMUL_INSN_MAX - ctx->nr_bytes), in_page);
 
-	if (!ctx->cb->fetch)
-		return EMUL_UNSUPPORTED;
-	EMUL_TRY(ctx->cb->fetch(ctx->env, linear, ctx->bytes + ctx->nr_bytes, len, &ctx->fault));
+	EMUL_TRY(ctx->cb->read(ctx, linear, ctx->bytes + ctx->nr_bytes, len, EMUL_FETCH));
 	ctx->nr_bytes = (u8)(ctx->nr_bytes + len);
 	return EMUL_OK;
 }

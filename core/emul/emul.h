@@ -59,19 +59,19 @@ struct emul_seg {
 enum emul_access {
 	EMUL_READ,
 	EMUL_RMW, /* a write of the same bytes follows: check for a write, report faults as one */
+	EMUL_FETCH, /* instruction bytes that are not in ctx->bytes yet */
 };
+
+struct emul_ctx;
 
 /*
  * What the emulator needs from outside. `linear` is a linear address after segmentation; the
  * callee translates, checks paging at the guest's CPL, and decides between RAM and device. An
  * access may cross a page: both pages are to be checked before a byte is written. Every function
- * returns EMUL_OK, EMUL_FAULT with *fault filled, EMUL_UNSUPPORTED or EMUL_RETRY, and is required,
- * except `fetch`.
+ * returns EMUL_OK, EMUL_FAULT with ctx->fault filled, EMUL_UNSUPPORTED or EMUL_RETRY.
  *
- * fetch       Read instruction bytes. May be NULL if ctx->bytes holds all that is needed.
- * read        Read len_bytes (1, 2, 4, 8, 16).
- * write       Write len_bytes.
- * probe       Would a write of len_bytes fault? Changes nothing.
+ * read        Read len_bytes (1, 2, 4, 8, 16; of instructions 1 to EMUL_INSN_MAX).
+ * write       Write len_bytes; if `buf` is NULL just find out whether that would fault.
  * cmpxchg     Atomically: if memory equals *expect, store *desired there. For locked instructions.
  *             RAM that changed since it was read: EMUL_RETRY. A device may just write.
  * port_check  The guest's CPL is above IOPL, or it is in virtual-8086 mode: may it use the ports?
@@ -81,22 +81,17 @@ enum emul_access {
  * port_out    Write a port.
  */
 struct emul_callbacks {
-	enum emul_result (*fetch)(void *env, u64 linear, void *buf, unsigned len_bytes,
-				  struct emul_fault *fault);
-	enum emul_result (*read)(void *env, u64 linear, void *buf, unsigned len_bytes,
-				 enum emul_access access, struct emul_fault *fault);
-	enum emul_result (*write)(void *env, u64 linear, const void *buf, unsigned len_bytes,
-				  struct emul_fault *fault);
-	enum emul_result (*probe)(void *env, u64 linear, unsigned len_bytes,
-				  struct emul_fault *fault);
-	enum emul_result (*cmpxchg)(void *env, u64 linear, const void *expect, const void *desired,
-				    unsigned len_bytes, struct emul_fault *fault);
-	enum emul_result (*port_check)(void *env, u16 port, unsigned width_bytes,
-				       struct emul_fault *fault);
-	enum emul_result (*port_in)(void *env, u16 port, unsigned width_bytes, u32 *value,
-				    struct emul_fault *fault);
-	enum emul_result (*port_out)(void *env, u16 port, unsigned width_bytes, u32 value,
-				     struct emul_fault *fault);
+	enum emul_result (*read)(struct emul_ctx *ctx, u64 linear, void *buf, unsigned len_bytes,
+				 enum emul_access access);
+	enum emul_result (*write)(struct emul_ctx *ctx, u64 linear, const void *buf,
+				  unsigned len_bytes);
+	enum emul_result (*cmpxchg)(struct emul_ctx *ctx, u64 linear, const void *expect,
+				    const void *desired, unsigned len_bytes);
+	enum emul_result (*port_check)(struct emul_ctx *ctx, u16 port, unsigned width_bytes);
+	enum emul_result (*port_in)(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+				    u32 *value);
+	enum emul_result (*port_out)(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+				     u32 value);
 };
 
 /* What decides about operand sizes, addresses and checks; real mode may have a 32-bit CS too. */
@@ -174,7 +169,7 @@ struct emul_insn {
 struct emul_ctx {
 	/* Set by the caller. */
 	const struct emul_callbacks *cb;
-	void *env; /* handed to every callback */
+	void *env; /* for the callbacks */
 	u64 *regs; /* 16 general registers in encoding order, RSP at 4 */
 	u64 rip; /* the offset in CS */
 	u64 rflags;

@@ -255,15 +255,15 @@ static enum emul_result exec_cmpxchg8b(struct emul_ctx *ctx)
 	EMUL_TRY(mem_linear(ctx, d->mem.seg, mem_offset(ctx), size, MEM_STORE, &linear));
 	if (size == 16 && !IS_ALIGNED(linear, 16))
 		return fault_err0(ctx, VECTOR_GP);
-	EMUL_TRY(cb->read(ctx->env, linear, old, size, EMUL_RMW, &ctx->fault));
+	EMUL_TRY(cb->read(ctx, linear, old, size, EMUL_RMW));
 	pair_read(ctx, REG_DX, REG_AX, expect);
 	pair_read(ctx, REG_CX, REG_BX, value);
 	is_equal = old[0] == expect[0] && old[1] == expect[1];
 	desired = is_equal ? value : old;
 	if (d->has_lock)
-		EMUL_TRY(cb->cmpxchg(ctx->env, linear, old, desired, size, &ctx->fault));
+		EMUL_TRY(cb->cmpxchg(ctx, linear, old, desired, size));
 	else
-		EMUL_TRY(cb->write(ctx->env, linear, desired, size, &ctx->fault));
+		EMUL_TRY(cb->write(ctx, linear, desired, size));
 	if (!is_equal)
 		pair_write(ctx, REG_DX, REG_AX, old);
 	ctx->rflags = (ctx->rflags & ~FLAG_ZF) | (is_equal ? FLAG_ZF : 0);

@@ -96,7 +96,7 @@ enum emul_result mem_read(struct emul_ctx *ctx, unsigned seg, u64 offset, unsign
 
 	EMUL_TRY(mem_linear(ctx, seg, offset, size, use, &linear));
 	*value = 0;
-	return ctx->cb->read(ctx->env, linear, value, size, access, &ctx->fault);
+	return ctx->cb->read(ctx, linear, value, size, access);
 }
 
 enum emul_result mem_write(struct emul_ctx *ctx, unsigned seg, u64 offset, unsigned size,
@@ -105,7 +105,7 @@ enum emul_result mem_write(struct emul_ctx *ctx, unsigned seg, u64 offset, unsig
 	u64 linear;
 
 	EMUL_TRY(mem_linear(ctx, seg, offset, size, MEM_STORE, &linear));
-	return ctx->cb->write(ctx->env, linear, &value, size, &ctx->fault);
+	return ctx->cb->write(ctx, linear, &value, size);
 }
 
 enum emul_result opnd_load(struct emul_ctx *ctx, const struct emul_operand *o,
@@ -162,5 +162,5 @@ enum emul_result opnd_commit(struct emul_ctx *ctx, const struct emul_operand *o,
 		return opnd_write(ctx, o, value);
 	EMUL_TRY(mem_linear(ctx, ctx->insn.mem.seg, opnd_offset(ctx, o), o->size, MEM_STORE,
 			    &linear));
-	return ctx->cb->cmpxchg(ctx->env, linear, &old, &value, o->size, &ctx->fault);
+	return ctx->cb->cmpxchg(ctx, linear, &old, &value, o->size);
 }

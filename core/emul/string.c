@@ -30,7 +30,7 @@ static enum emul_result port_check(struct emul_ctx *ctx, u16 port, unsigned widt
 
 	if (ctx->mode == EMUL_MODE_REAL || (ctx->mode != EMUL_MODE_VM86 && ctx->cpl <= iopl))
 		return EMUL_OK;
-	return ctx->cb->port_check(ctx->env, port, width, &ctx->fault);
+	return ctx->cb->port_check(ctx, port, width);
 }
 
 /* Find out that memory cannot be written before the device sees the read. */
@@ -42,8 +42,8 @@ static enum emul_result string_in(struct emul_ctx *ctx, unsigned size)
 
 	EMUL_TRY(port_check(ctx, port, size));
 	EMUL_TRY(mem_linear(ctx, EMUL_ES, string_reg(ctx, REG_DI), size, MEM_STORE, &linear));
-	EMUL_TRY(ctx->cb->probe(ctx->env, linear, size, &ctx->fault));
-	EMUL_TRY(ctx->cb->port_in(ctx->env, port, size, &value, &ctx->fault));
+	EMUL_TRY(ctx->cb->write(ctx, linear, NULL, size));
+	EMUL_TRY(ctx->cb->port_in(ctx, port, size, &value));
 	return target_write(ctx, size, value);
 }
 
@@ -54,7 +54,7 @@ static enum emul_result string_out(struct emul_ctx *ctx, unsigned size)
 
 	EMUL_TRY(port_check(ctx, port, size));
 	EMUL_TRY(source_read(ctx, size, &value));
-	return ctx->cb->port_out(ctx->env, port, size, (u32)value, &ctx->fault);
+	return ctx->cb->port_out(ctx, port, size, (u32)value);
 }
 
 /* The flags of CMPS and SCAS go to *flags: they count only once the instruction ends. */
@@ -160,9 +160,9 @@ enum emul_result exec_port(struct emul_ctx *ctx)
 
 	EMUL_TRY(port_check(ctx, port, width));
 	if (!is_in)
-		return ctx->cb->port_out(ctx->env, port, width,
-					 (u32)(ctx->regs[REG_AX] & size_mask(width)), &ctx->fault);
-	EMUL_TRY(ctx->cb->port_in(ctx->env, port, width, &value, &ctx->fault));
+		return ctx->cb->port_out(ctx, port, width,
+					 (u32)(ctx->regs[REG_AX] & size_mask(width)));
+	EMUL_TRY(ctx->cb->port_in(ctx, port, width, &value));
 	reg_write(ctx, REG_AX, width, value);
 	return EMUL_OK;
 }

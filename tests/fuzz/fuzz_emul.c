@@ -43,13 +43,13 @@ static u64 take_u64(void)
 }
 
 /* One callback in eight or so does not succeed. */
-static enum emul_result answer(struct emul_fault *fault)
+static enum emul_result answer(struct emul_ctx *ctx)
 {
 	u8 byte;
 
 	take(&byte, 1);
 	nr_calls++;
-	*fault = (struct emul_fault){ .vector = 14, .has_err = true };
+	ctx->fault = (struct emul_fault){ .vector = 14, .has_err = true };
 	return (byte & 0xe0) == 0xe0 ? byte % 4 : EMUL_OK;
 }
 
@@ -60,84 +60,68 @@ static void check_width(const struct emul_ctx *ctx, u64 linear, unsigned len_byt
 	require(ctx->mode == EMUL_MODE_LONG || linear <= 0xffffffff);
 }
 
-static enum emul_result cb_fetch(void *env, u64 linear, void *buf, unsigned len_bytes,
-				 struct emul_fault *fault)
+static enum emul_result cb_read(struct emul_ctx *ctx, u64 linear, void *buf, unsigned len_bytes,
+				enum emul_access access)
 {
-	struct emul_ctx *ctx = env;
-
-	require(len_bytes >= 1 && ctx->nr_bytes + len_bytes <= EMUL_INSN_MAX);
-	require((linear & 4095) + len_bytes <= 4096);
+	if (access == EMUL_FETCH) {
+		require(len_bytes >= 1 && ctx->nr_bytes + len_bytes <= EMUL_INSN_MAX);
+		require((linear & 4095) + len_bytes <= 4096);
+	} else {
+		require(access == EMUL_READ || access == EMUL_RMW);
+		check_width(ctx, linear, len_bytes);
+	}
 	take(buf, len_bytes);
-	return answer(fault);
+	return answer(ctx);
 }
 
-static enum emul_result cb_read(void *env, u64 linear, void *buf, unsigned len_bytes,
-				enum emul_access access, struct emul_fault *fault)
-{
-	check_width(env, linear, len_bytes);
-	require(access == EMUL_READ || access == EMUL_RMW);
-	take(buf, len_bytes);
-	return answer(fault);
-}
-
-static enum emul_result cb_write(void *env, u64 linear, const void *buf, unsigned len_bytes,
-				 struct emul_fault *fault)
+static enum emul_result cb_write(struct emul_ctx *ctx, u64 linear, const void *buf,
+				 unsigned len_bytes)
 {
 	u8 bytes[16];
 
-	check_width(env, linear, len_bytes);
-	memcpy(bytes, buf, len_bytes);
-	nr_stores++;
-	return answer(fault);
+	check_width(ctx, linear, len_bytes);
+	if (buf) {
+		memcpy(bytes, buf, len_bytes);
+		nr_stores++;
+	}
+	return answer(ctx);
 }
 
-static enum emul_result cb_probe(void *env, u64 linear, unsigned len_bytes,
-				 struct emul_fault *fault)
-{
-	check_width(env, linear, len_bytes);
-	return answer(fault);
-}
-
-static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, const void *desired,
-				   unsigned len_bytes, struct emul_fault *fault)
+static enum emul_result cb_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect, const void *desired,
+				   unsigned len_bytes)
 {
 	u8 bytes[16];
 
 	memcpy(bytes, expect, len_bytes);
-	return cb_write(env, linear, desired, len_bytes, fault);
+	return cb_write(ctx, linear, desired, len_bytes);
 }
 
-static enum emul_result cb_port_check(void *env, u16 port, unsigned width_bytes,
-				      struct emul_fault *fault)
+static enum emul_result cb_port_check(struct emul_ctx *ctx, u16 port, unsigned width_bytes)
 {
-	const struct emul_ctx *ctx = env;
-
 	(void)port;
 	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
 	require(ctx->mode != EMUL_MODE_REAL);
-	return answer(fault);
+	return answer(ctx);
 }
 
-static enum emul_result cb_port_in(void *env, u16 port, unsigned width_bytes, u32 *value,
-				   struct emul_fault *fault)
+static enum emul_result cb_port_in(struct emul_ctx *ctx, u16 port, unsigned width_bytes, u32 *value)
 {
-	(void)env, (void)port;
+	(void)port;
 	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
 	take(value, width_bytes);
-	return answer(fault);
+	return answer(ctx);
 }
 
-static enum emul_result cb_port_out(void *env, u16 port, unsigned width_bytes, u32 value,
-				    struct emul_fault *fault)
+static enum emul_result cb_port_out(struct emul_ctx *ctx, u16 port, unsigned width_bytes, u32 value)
 {
-	(void)env, (void)port;
+	(void)port;
 	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
 	require(width_bytes == 4 || value >> 8 * width_bytes == 0);
-	return answer(fault);
+	return answer(ctx);
 }
 
 static const struct emul_callbacks callbacks = {
-	.fetch = cb_fetch, .read = cb_read, .write = cb_write, .probe = cb_probe,
+	.read = cb_read, .write = cb_write,
 	.cmpxchg = cb_cmpxchg, .port_check = cb_port_check, .port_in = cb_port_in,
 	.port_out = cb_port_out,
 };

@@ -56,14 +56,16 @@ static const struct emul_fault guest_fault = {
 	.vector = 14, .has_err = true, .err = 2, .cr2 = 0x12345
 };
 
-static inline enum emul_result guest_call(struct guest *g, enum call_kind kind, u64 where,
-					  unsigned len_bytes, struct emul_fault *fault)
+static inline enum emul_result guest_call(struct emul_ctx *ctx, enum call_kind kind, u64 where,
+					  unsigned len_bytes)
 {
+	struct guest *g = ctx->env;
+
 	assert_true(g->nr_calls < MAX_CALLS);
 	g->calls[g->nr_calls++] = (struct call){ kind, where, len_bytes };
 	if (++g->nr[kind] != g->end_at[kind])
 		return EMUL_OK;
-	*fault = guest_fault;
+	ctx->fault = guest_fault;
 	return g->end_with[kind];
 }
 
@@ -73,11 +75,11 @@ static inline u8 *guest_mem(struct guest *g, u64 linear, unsigned len_bytes)
 	return g->mem + (linear - GUEST_BASE);
 }
 
-static inline enum emul_result guest_fetch(void *env, u64 linear, void *buf, unsigned len_bytes,
-					   struct emul_fault *fault)
+static inline enum emul_result guest_fetch(struct emul_ctx *ctx, u64 linear, void *buf,
+					   unsigned len_bytes)
 {
-	struct guest *g = env;
-	enum emul_result r = guest_call(g, CALL_FETCH, linear, len_bytes, fault);
+	struct guest *g = ctx->env;
+	enum emul_result r = guest_call(ctx, CALL_FETCH, linear, len_bytes);
 
 	assert_true(len_bytes >= 1 && len_bytes <= EMUL_INSN_MAX);
 	assert_true((linear & 4095) + len_bytes <= 4096);
@@ -87,39 +89,35 @@ static inline enum emul_result guest_fetch(void *env, u64 linear, void *buf, uns
 	return r;
 }
 
-static inline enum emul_result guest_read(void *env, u64 linear, void *buf, unsigned len_bytes,
-					  enum emul_access access, struct emul_fault *fault)
+static inline enum emul_result guest_read(struct emul_ctx *ctx, u64 linear, void *buf,
+					  unsigned len_bytes, enum emul_access access)
 {
 	enum call_kind kind = access == EMUL_RMW ? CALL_RMW : CALL_READ;
-	enum emul_result r = guest_call(env, kind, linear, len_bytes, fault);
+	enum emul_result r;
 
+	if (access == EMUL_FETCH)
+		return guest_fetch(ctx, linear, buf, len_bytes);
+	r = guest_call(ctx, kind, linear, len_bytes);
 	if (r == EMUL_OK)
-		memcpy(buf, guest_mem(env, linear, len_bytes), len_bytes);
+		memcpy(buf, guest_mem(ctx->env, linear, len_bytes), len_bytes);
 	return r;
 }
 
-static inline enum emul_result guest_write(void *env, u64 linear, const void *buf,
-					   unsigned len_bytes, struct emul_fault *fault)
+static inline enum emul_result guest_write(struct emul_ctx *ctx, u64 linear, const void *buf,
+					   unsigned len_bytes)
 {
-	enum emul_result r = guest_call(env, CALL_WRITE, linear, len_bytes, fault);
+	enum emul_result r = guest_call(ctx, buf ? CALL_WRITE : CALL_PROBE, linear, len_bytes);
 
-	if (r == EMUL_OK)
-		memcpy(guest_mem(env, linear, len_bytes), buf, len_bytes);
+	if (r == EMUL_OK && buf)
+		memcpy(guest_mem(ctx->env, linear, len_bytes), buf, len_bytes);
 	return r;
 }
 
-static inline enum emul_result guest_probe(void *env, u64 linear, unsigned len_bytes,
-					   struct emul_fault *fault)
+static inline enum emul_result guest_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect,
+					     const void *desired, unsigned len_bytes)
 {
-	return guest_call(env, CALL_PROBE, linear, len_bytes, fault);
-}
-
-static inline enum emul_result guest_cmpxchg(void *env, u64 linear, const void *expect,
-					     const void *desired, unsigned len_bytes,
-					     struct emul_fault *fault)
-{
-	enum emul_result r = guest_call(env, CALL_CMPXCHG, linear, len_bytes, fault);
-	u8 *mem = guest_mem(env, linear, len_bytes);
+	enum emul_result r = guest_call(ctx, CALL_CMPXCHG, linear, len_bytes);
+	u8 *mem = guest_mem(ctx->env, linear, len_bytes);
 
 	if (r != EMUL_OK)
 		return r;
@@ -129,32 +127,31 @@ static inline enum emul_result guest_cmpxchg(void *env, u64 linear, const void *
 	return EMUL_OK;
 }
 
-static inline enum emul_result guest_check(void *env, u16 port, unsigned width_bytes,
-					   struct emul_fault *fault)
+static inline enum emul_result guest_check(struct emul_ctx *ctx, u16 port, unsigned width_bytes)
 {
-	return guest_call(env, CALL_CHECK, port, width_bytes, fault);
+	return guest_call(ctx, CALL_CHECK, port, width_bytes);
 }
 
-static inline enum emul_result guest_in(void *env, u16 port, unsigned width_bytes, u32 *value,
-					struct emul_fault *fault)
+static inline enum emul_result guest_in(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+					u32 *value)
 {
-	struct guest *g = env;
+	struct guest *g = ctx->env;
 
 	*value = g->port_value++;
-	return guest_call(g, CALL_IN, port, width_bytes, fault);
+	return guest_call(ctx, CALL_IN, port, width_bytes);
 }
 
-static inline enum emul_result guest_out(void *env, u16 port, unsigned width_bytes, u32 value,
-					 struct emul_fault *fault)
+static inline enum emul_result guest_out(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+					 u32 value)
 {
-	struct guest *g = env;
+	struct guest *g = ctx->env;
 
 	g->out_value = value;
-	return guest_call(g, CALL_OUT, port, width_bytes, fault);
+	return guest_call(ctx, CALL_OUT, port, width_bytes);
 }
 
 static const struct emul_callbacks guest_callbacks = {
-	.fetch = guest_fetch, .read = guest_read, .write = guest_write, .probe = guest_probe,
+	.read = guest_read, .write = guest_write,
 	.cmpxchg = guest_cmpxchg, .port_check = guest_check, .port_in = guest_in,
 	.port_out = guest_out,
 };

@@ -155,9 +155,16 @@ static void test_fetch_faults_only_if_needed(void **state)
 	assert_int_equal(g.nr_calls, 2);
 }
 
+static enum emul_result read_none(struct emul_ctx *ctx, u64 linear, void *buf, unsigned len_bytes,
+				  enum emul_access access)
+{
+	(void)ctx, (void)linear, (void)buf, (void)len_bytes, (void)access;
+	return EMUL_UNSUPPORTED;
+}
+
 static void test_fetch_continues_known_bytes(void **state)
 {
-	static const struct emul_callbacks none = { .fetch = NULL };
+	static const struct emul_callbacks none = { .read = read_none };
 
 	(void)state;
 	guest_init(&g, LONG64);

@@ -39,12 +39,10 @@ static u64 noise(void)
 	return random_state;
 }
 
-static enum emul_result mem_get(void *env, u64 linear, void *buf, unsigned len_bytes,
-				enum emul_access access, struct emul_fault *fault)
+static enum emul_result mem_get(struct emul_ctx *ctx, u64 linear, void *buf, unsigned len_bytes,
+				enum emul_access access)
 {
-	(void)env;
-	(void)access;
-	(void)fault;
+	(void)ctx, (void)access;
 	seen.count++;
 	seen.is_write = false;
 	seen.linear = linear;
@@ -53,11 +51,9 @@ static enum emul_result mem_get(void *env, u64 linear, void *buf, unsigned len_b
 	return EMUL_OK;
 }
 
-static enum emul_result mem_put(void *env, u64 linear, const void *buf, unsigned len_bytes,
-				struct emul_fault *fault)
+static enum emul_result mem_put(struct emul_ctx *ctx, u64 linear, const void *buf, unsigned len_bytes)
 {
-	(void)env;
-	(void)fault;
+	(void)ctx;
 	seen.count++;
 	seen.is_write = true;
 	seen.linear = linear;

@@ -419,38 +419,37 @@ static u8 *emul_mem(u64 linear, unsigned len_bytes)
 	return offset <= NATIVE_BYTES - len_bytes ? mem_emul + offset : NULL;
 }
 
-static enum emul_result cb_read(void *env, u64 linear, void *buf, unsigned len_bytes,
-				enum emul_access access, struct emul_fault *fault)
+static enum emul_result cb_read(struct emul_ctx *ctx, u64 linear, void *buf, unsigned len_bytes,
+				enum emul_access access)
 {
 	u8 *mem = emul_mem(linear, len_bytes);
 
-	(void)env, (void)access, (void)fault;
+	(void)ctx, (void)access;
 	if (!mem)
 		return EMUL_UNSUPPORTED;
 	memcpy(buf, mem, len_bytes);
 	return EMUL_OK;
 }
 
-static enum emul_result cb_write(void *env, u64 linear, const void *buf, unsigned len_bytes,
-				 struct emul_fault *fault)
+static enum emul_result cb_write(struct emul_ctx *ctx, u64 linear, const void *buf, unsigned len_bytes)
 {
 	u8 *mem = emul_mem(linear, len_bytes);
 
-	(void)env, (void)fault;
+	(void)ctx;
 	if (!mem)
 		return EMUL_UNSUPPORTED;
 	memcpy(mem, buf, len_bytes);
 	return EMUL_OK;
 }
 
-static enum emul_result cb_cmpxchg(void *env, u64 linear, const void *expect, const void *desired,
-				   unsigned len_bytes, struct emul_fault *fault)
+static enum emul_result cb_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect, const void *desired,
+				   unsigned len_bytes)
 {
 	u8 *mem = emul_mem(linear, len_bytes);
 
 	if (!mem || memcmp(mem, expect, len_bytes) != 0)
 		return EMUL_UNSUPPORTED;
-	return cb_write(env, linear, desired, len_bytes, fault);
+	return cb_write(ctx, linear, desired, len_bytes);
 }
 
 static const struct emul_callbacks callbacks = {
