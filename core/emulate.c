@@ -175,8 +175,6 @@ static const struct emul_callbacks callbacks = {
 	.port_check = cb_port_check, .port_in = cb_port_in, .port_out = cb_port_out,
 };
 
-_Static_assert((int)SEG_GS == (int)EMUL_GS && (int)SEG_ES == (int)EMUL_ES, "same segment order");
-
 static void ctx_load(struct emul_ctx *ctx, struct vcpu *v)
 {
 	*ctx = (struct emul_ctx){ .cb = &callbacks,
@@ -190,14 +188,8 @@ static void ctx_load(struct emul_ctx *ctx, struct vcpu *v)
 				  .cpl = (u8)cpl_get(v),
 				  .is_amd = cpu_info.vendor == CPU_AMD };
 	v->hot->gprs[GPR_RSP] = hv_reg_get(v, REG_RSP);
-	for (unsigned i = 0; i < EMUL_NR_SEGS; i++) {
-		struct segment s;
-
-		hv_seg_get(v, (enum seg)i, &s);
-		ctx->seg[i] = (struct emul_seg){
-			.base = s.base, .limit = s.limit, .ar = s.ar, .sel = s.sel
-		};
-	}
+	for (unsigned i = 0; i < EMUL_NR_SEGS; i++)
+		hv_seg_get(v, (enum seg)i, &ctx->seg[i]);
 }
 
 /* Write back; also after a repeated instruction that did not finish. */

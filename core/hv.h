@@ -28,28 +28,6 @@ enum reg {
 	NR_REGS
 };
 
-/* Segment registers in encoding order, then the descriptor-table registers. */
-enum seg {
-	SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, SEG_TR, SEG_GDTR, SEG_IDTR,
-	NR_SEGS
-};
-
-/* Access rights as in bytes 5 and 6 of a descriptor: the layout of the VMCS access-rights field. */
-#define AR_S BIT(4)
-#define AR_DPL MASK(6, 5)
-#define AR_P BIT(7)
-#define AR_L BIT(13)
-#define AR_DB BIT(14)
-#define AR_G BIT(15)
-#define AR_UNUSABLE BIT(16)
-
-struct segment {
-	u64 base;
-	u32 limit; /* bytes - 1 */
-	u32 ar; /* AR_* */
-	u16 sel;
-};
-
 /* What decides how 64-bit code is fetched. */
 struct code64 {
 	u64 rip;

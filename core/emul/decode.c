@@ -14,7 +14,7 @@ static enum emul_mode mode_of(const struct emul_ctx *ctx)
 	if (!(ctx->cr0 & CR0_BIT_PE))
 		return EMUL_MODE_REAL;
 	if (ctx->efer & EFER_BIT_LMA)
-		return ctx->seg[EMUL_CS].ar & EMUL_AR_L ? EMUL_MODE_LONG : EMUL_MODE_PROT;
+		return ctx->seg[SEG_CS].ar & AR_L ? EMUL_MODE_LONG : EMUL_MODE_PROT;
 	return ctx->rflags & FLAG_VM ? EMUL_MODE_VM86 : EMUL_MODE_PROT;
 }
 
@@ -32,7 +32,7 @@ static enum emul_result fetch_more(struct emul_ctx *ctx, u64 linear)
 /* Segmentation of instruction fetches: SDM "Limit Checking", "Canonical Addressing". */
 static enum emul_result code_linear(struct emul_ctx *ctx, u64 offset, u64 *linear)
 {
-	const struct emul_seg *cs = &ctx->seg[EMUL_CS];
+	const struct segment *cs = &ctx->seg[SEG_CS];
 
 	*linear = is_long(ctx) ? offset : (u32)(cs->base + offset);
 	if (is_long(ctx) ? !emul_is_canonical(ctx, offset) : offset > cs->limit)
@@ -79,7 +79,7 @@ static bool prefix_note(struct emul_ctx *ctx, u8 byte)
 			d->seg = byte >> 3 & 3;
 		return true;
 	case 0x64: case 0x65:
-		d->seg = (u8)(byte - 0x64 + EMUL_FS);
+		d->seg = (u8)(byte - 0x64 + SEG_FS);
 		return true;
 	case 0x66:
 		d->has_66 = true;
@@ -199,7 +199,7 @@ static void set_addrsize(struct emul_ctx *ctx)
 	if (is_long(ctx))
 		d->addrsize = d->has_67 ? 4 : 8;
 	else
-		d->addrsize = !(ctx->seg[EMUL_CS].ar & EMUL_AR_DB) == d->has_67 ? 4 : 2;
+		d->addrsize = !(ctx->seg[SEG_CS].ar & AR_DB) == d->has_67 ? 4 : 2;
 }
 
 /* SDM "Operand-Size and Address-Size Attributes", and "Effective Operand Size in 64-Bit Mode". */
@@ -208,7 +208,7 @@ static void set_opsize(struct emul_ctx *ctx, unsigned flags)
 	struct emul_insn *d = &ctx->insn;
 
 	if (!is_long(ctx)) {
-		d->opsize = !(ctx->seg[EMUL_CS].ar & EMUL_AR_DB) == d->has_66 ? 4 : 2;
+		d->opsize = !(ctx->seg[SEG_CS].ar & AR_DB) == d->has_66 ? 4 : 2;
 		return;
 	}
 	if (((flags & F64) && !ctx->is_amd) || (d->rex & 8))
@@ -235,7 +235,7 @@ static enum emul_result decode_mem16(struct emul_ctx *ctx, unsigned mod, unsigne
 		m->base = EMUL_NO_REG;
 		disp_bytes = 2;
 	}
-	m->seg = m->base == REG_BP ? EMUL_SS : EMUL_DS;
+	m->seg = m->base == REG_BP ? SEG_SS : SEG_DS;
 	return disp_bytes ? next_number(ctx, disp_bytes, &m->disp) : EMUL_OK;
 }
 
@@ -269,7 +269,7 @@ static enum emul_result decode_mem32(struct emul_ctx *ctx, unsigned mod, unsigne
 		disp_bytes = 4;
 	}
 	if (d->mem.base == REG_SP || d->mem.base == REG_BP)
-		d->mem.seg = EMUL_SS;
+		d->mem.seg = SEG_SS;
 	return disp_bytes ? next_number(ctx, disp_bytes, &d->mem.disp) : EMUL_OK;
 }
 
@@ -329,7 +329,7 @@ static enum emul_result opnd_special(struct emul_ctx *ctx, struct emul_operand *
 
 	o->kind = kind == K_SREG ? EMUL_OPND_SREG : kind == K_CR ? EMUL_OPND_CR : EMUL_OPND_DR;
 	if (kind == K_SREG) {
-		is_valid = reg < EMUL_NR_SEGS && !(d->op == EMUL_OP_MOV_TO_SREG && reg == EMUL_CS);
+		is_valid = reg < EMUL_NR_SEGS && !(d->op == EMUL_OP_MOV_TO_SREG && reg == SEG_CS);
 	} else {
 		reg |= (d->rex & REX_R) << 1;
 		is_valid = reg < 8;
@@ -456,7 +456,7 @@ enum emul_result emul_decode(struct emul_ctx *ctx)
 	ctx->mode = mode_of(ctx);
 	ctx->insn = (struct emul_insn){
 		.seg = EMUL_NO_REG,
-		.mem = { .seg = EMUL_DS, .base = EMUL_NO_REG, .index = EMUL_NO_REG, .scale = 1 },
+		.mem = { .seg = SEG_DS, .base = EMUL_NO_REG, .index = EMUL_NO_REG, .scale = 1 },
 	};
 	EMUL_TRY(decode_opcode(ctx));
 	row = *row_find(ctx);

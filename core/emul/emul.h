@@ -14,10 +14,10 @@
 #ifndef CORE_EMUL_EMUL_H
 #define CORE_EMUL_EMUL_H
 
-#include "core/lib/bits.h"
-#include "core/lib/types.h"
+#include "core/types.h"
 
 #define EMUL_INSN_MAX 15 /* bytes: the longest instruction, SDM "Instruction Format" */
+#define EMUL_NR_SEGS (SEG_GS + 1)
 #define EMUL_REP_MAX 1024 /* iterations of a repeated string instruction in one emul_exec() */
 
 enum emul_result {
@@ -32,27 +32,6 @@ struct emul_fault {
 	bool has_err;
 	u32 err;
 	u64 cr2; /* page faults only */
-};
-
-/* Segment registers in encoding order. */
-enum emul_seg_reg {
-	EMUL_ES, EMUL_CS, EMUL_SS, EMUL_DS, EMUL_FS, EMUL_GS,
-	EMUL_NR_SEGS
-};
-
-/* Access rights: the layout of the VMCS access-rights field, bytes 5 and 6 of a descriptor. */
-#define EMUL_AR_WRITABLE BIT(1) /* data: writable; code: readable */
-#define EMUL_AR_DOWN BIT(2) /* data: expands down */
-#define EMUL_AR_CODE BIT(3)
-#define EMUL_AR_L BIT(13)
-#define EMUL_AR_DB BIT(14)
-#define EMUL_AR_UNUSABLE BIT(16) /* loaded with a null selector */
-
-struct emul_seg {
-	u64 base;
-	u32 limit; /* bytes - 1 */
-	u32 ar; /* EMUL_AR_* */
-	u16 sel;
 };
 
 /* Why memory is read. */
@@ -136,7 +115,7 @@ struct emul_operand {
 
 /* The address of the memory operand: seg:[base + index * scale + disp]. */
 struct emul_mem {
-	u8 seg; /* enum emul_seg_reg */
+	u8 seg; /* enum seg */
 	u8 base; /* general register, EMUL_RIP_REG or EMUL_NO_REG */
 	u8 index; /* general register or EMUL_NO_REG */
 	u8 scale; /* 1, 2, 4, 8 */
@@ -176,7 +155,7 @@ struct emul_ctx {
 	u64 cr0; /* as the guest sees it */
 	u64 cr4;
 	u64 efer;
-	struct emul_seg seg[EMUL_NR_SEGS];
+	struct segment seg[EMUL_NR_SEGS];
 	u8 cpl;
 	bool is_amd; /* near branches honour prefix 66 in 64-bit mode, LOCK MOV CR0 means CR8 */
 	u8 nr_bytes; /* instruction bytes already known, 0 to EMUL_INSN_MAX */

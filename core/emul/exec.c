@@ -292,7 +292,7 @@ static unsigned stack_addrsize(const struct emul_ctx *ctx)
 {
 	if (ctx->mode == EMUL_MODE_LONG)
 		return 8;
-	return ctx->seg[EMUL_SS].ar & EMUL_AR_DB ? 4 : 2;
+	return ctx->seg[SEG_SS].ar & AR_DB ? 4 : 2;
 }
 
 static enum emul_result stack_push(struct emul_ctx *ctx, unsigned size, u64 value)
@@ -300,7 +300,7 @@ static enum emul_result stack_push(struct emul_ctx *ctx, unsigned size, u64 valu
 	unsigned addrsize = stack_addrsize(ctx);
 	u64 sp = (ctx->regs[REG_SP] - size) & size_mask(addrsize);
 
-	EMUL_TRY(mem_write(ctx, EMUL_SS, sp, size, value));
+	EMUL_TRY(mem_write(ctx, SEG_SS, sp, size, value));
 	reg_write(ctx, REG_SP, addrsize, sp);
 	return EMUL_OK;
 }
@@ -322,7 +322,7 @@ static enum emul_result exec_pop(struct emul_ctx *ctx)
 	enum emul_result result;
 	u64 value;
 
-	EMUL_TRY(mem_read(ctx, EMUL_SS, old_sp & size_mask(addrsize), o->size, EMUL_READ, &value));
+	EMUL_TRY(mem_read(ctx, SEG_SS, old_sp & size_mask(addrsize), o->size, EMUL_READ, &value));
 	reg_write(ctx, REG_SP, addrsize, old_sp + o->size);
 	result = opnd_write(ctx, o, value);
 	if (result != EMUL_OK)
@@ -347,7 +347,7 @@ static enum emul_result exec_branch(struct emul_ctx *ctx)
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[0], &target));
 	is_inside = ctx->mode == EMUL_MODE_LONG ? emul_is_canonical(ctx, target)
-						: target <= ctx->seg[EMUL_CS].limit;
+						: target <= ctx->seg[SEG_CS].limit;
 	if (!is_inside)
 		return fault_err0(ctx, VECTOR_GP);
 	if (d->op == EMUL_OP_CALL_NEAR)

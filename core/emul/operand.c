@@ -44,39 +44,39 @@ static u64 opnd_offset(const struct emul_ctx *ctx, const struct emul_operand *o)
 
 static enum emul_result fault_segment(struct emul_ctx *ctx, unsigned seg)
 {
-	return fault_err0(ctx, seg == EMUL_SS ? VECTOR_SS : VECTOR_GP);
+	return fault_err0(ctx, seg == SEG_SS ? VECTOR_SS : VECTOR_GP);
 }
 
 /* Does the segment's type allow the access? SDM "Type Checking". Real modes do not look. */
-static bool is_type_ok(const struct emul_ctx *ctx, const struct emul_seg *s, enum mem_use use)
+static bool is_type_ok(const struct emul_ctx *ctx, const struct segment *s, enum mem_use use)
 {
-	bool is_code = s->ar & EMUL_AR_CODE;
-	bool is_accessible = s->ar & EMUL_AR_WRITABLE;
+	bool is_code = s->ar & AR_TYPE_CODE;
+	bool is_accessible = s->ar & AR_TYPE_WRITABLE;
 
 	if (ctx->mode != EMUL_MODE_PROT)
 		return true;
-	if (s->ar & EMUL_AR_UNUSABLE)
+	if (s->ar & AR_UNUSABLE)
 		return false;
 	return use == MEM_STORE ? !is_code && is_accessible : !is_code || is_accessible;
 }
 
 /* SDM "Limit Checking": offsets of an expand-down segment lie above its limit. */
-static bool is_limit_ok(const struct emul_ctx *ctx, const struct emul_seg *s, u64 first, u64 last)
+static bool is_limit_ok(const struct emul_ctx *ctx, const struct segment *s, u64 first, u64 last)
 {
-	bool is_down = (s->ar & (EMUL_AR_CODE | EMUL_AR_DOWN)) == EMUL_AR_DOWN;
+	bool is_down = (s->ar & (AR_TYPE_CODE | AR_TYPE_DOWN)) == AR_TYPE_DOWN;
 
 	if (ctx->mode != EMUL_MODE_PROT || !is_down)
 		return last <= s->limit;
-	return first > s->limit && last <= (s->ar & EMUL_AR_DB ? 0xffffffff : 0xffff);
+	return first > s->limit && last <= (s->ar & AR_DB ? 0xffffffff : 0xffff);
 }
 
 enum emul_result mem_linear(struct emul_ctx *ctx, unsigned seg, u64 offset, unsigned size,
 			    enum mem_use use, u64 *linear)
 {
-	const struct emul_seg *s = &ctx->seg[seg];
+	const struct segment *s = &ctx->seg[seg];
 
 	if (ctx->mode == EMUL_MODE_LONG) {
-		*linear = offset + (seg >= EMUL_FS ? s->base : 0);
+		*linear = offset + (seg >= SEG_FS ? s->base : 0);
 		if (!emul_is_canonical(ctx, *linear) ||
 		    !emul_is_canonical(ctx, *linear + size - 1))
 			return fault_segment(ctx, seg);

@@ -20,7 +20,7 @@ static enum emul_result source_read(struct emul_ctx *ctx, unsigned size, u64 *va
 
 static enum emul_result target_write(struct emul_ctx *ctx, unsigned size, u64 value)
 {
-	return mem_write(ctx, EMUL_ES, string_reg(ctx, REG_DI), size, value);
+	return mem_write(ctx, SEG_ES, string_reg(ctx, REG_DI), size, value);
 }
 
 /* Above IOPL and in virtual-8086 mode the permission bitmap decides: SDM "I/O Permission". */
@@ -41,7 +41,7 @@ static enum emul_result string_in(struct emul_ctx *ctx, unsigned size)
 	u32 value = 0;
 
 	EMUL_TRY(port_check(ctx, port, size));
-	EMUL_TRY(mem_linear(ctx, EMUL_ES, string_reg(ctx, REG_DI), size, MEM_STORE, &linear));
+	EMUL_TRY(mem_linear(ctx, SEG_ES, string_reg(ctx, REG_DI), size, MEM_STORE, &linear));
 	EMUL_TRY(ctx->cb->write(ctx, linear, NULL, size));
 	EMUL_TRY(ctx->cb->port_in(ctx, port, size, &value));
 	return target_write(ctx, size, value);
@@ -65,7 +65,7 @@ static enum emul_result string_compare(struct emul_ctx *ctx, unsigned size, u64 
 
 	if (ctx->insn.op == EMUL_OP_CMPS)
 		EMUL_TRY(source_read(ctx, size, &a));
-	EMUL_TRY(mem_read(ctx, EMUL_ES, string_reg(ctx, REG_DI), size, EMUL_READ, &b));
+	EMUL_TRY(mem_read(ctx, SEG_ES, string_reg(ctx, REG_DI), size, EMUL_READ, &b));
 	alu_compute(EMUL_OP_CMP, a, b, size, flags);
 	return EMUL_OK;
 }

@@ -87,8 +87,8 @@ static enum emul_result cb_write(struct emul_ctx *ctx, u64 linear, const void *b
 	return answer(ctx);
 }
 
-static enum emul_result cb_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect, const void *desired,
-				   unsigned len_bytes)
+static enum emul_result cb_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect,
+				   const void *desired, unsigned len_bytes)
 {
 	u8 bytes[16];
 
@@ -104,7 +104,8 @@ static enum emul_result cb_port_check(struct emul_ctx *ctx, u16 port, unsigned w
 	return answer(ctx);
 }
 
-static enum emul_result cb_port_in(struct emul_ctx *ctx, u16 port, unsigned width_bytes, u32 *value)
+static enum emul_result cb_port_in(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+				   u32 *value)
 {
 	(void)port;
 	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
@@ -112,7 +113,8 @@ static enum emul_result cb_port_in(struct emul_ctx *ctx, u16 port, unsigned widt
 	return answer(ctx);
 }
 
-static enum emul_result cb_port_out(struct emul_ctx *ctx, u16 port, unsigned width_bytes, u32 value)
+static enum emul_result cb_port_out(struct emul_ctx *ctx, u16 port, unsigned width_bytes,
+				    u32 value)
 {
 	(void)port;
 	require(width_bytes == 1 || width_bytes == 2 || width_bytes == 4);
@@ -142,9 +144,9 @@ static void make_ctx(struct emul_ctx *ctx, u64 *regs)
 	ctx->efer = kind & 2 ? BIT(10) : 0;
 	ctx->cr4 = kind & 4 ? BIT(12) : 0;
 	for (unsigned i = 0; i < EMUL_NR_SEGS; i++)
-		ctx->seg[i] = (struct emul_seg){ .limit = 0xffffffff, .ar = 0x93 };
-	ctx->seg[EMUL_CS].ar = 0x9b | (kind & 8 ? EMUL_AR_L : 0) | (kind & 16 ? EMUL_AR_DB : 0);
-	ctx->seg[EMUL_SS].ar |= kind & 32 ? EMUL_AR_DB : 0;
+		ctx->seg[i] = (struct segment){ .limit = 0xffffffff, .ar = 0x93 };
+	ctx->seg[SEG_CS].ar = 0x9b | (kind & 8 ? AR_L : 0) | (kind & 16 ? AR_DB : 0);
+	ctx->seg[SEG_SS].ar |= kind & 32 ? AR_DB : 0;
 	ctx->rflags = take_u64();
 	ctx->rip = kind & 8 ? take_u64() : (u32)take_u64();
 	for (unsigned i = 0; i < 16; i++)

@@ -174,17 +174,17 @@ static inline void guest_init(struct guest *g, enum guest_mode mode)
 	g->ctx.cr0 = mode == REAL16 ? 0 : 1;
 	g->ctx.efer = mode == LONG64 ? BIT(10) : 0;
 	for (unsigned i = 0; i < EMUL_NR_SEGS; i++)
-		g->ctx.seg[i] = (struct emul_seg){
+		g->ctx.seg[i] = (struct segment){
 			.limit = is_big ? 0xffffffff : 0xffff,
-			.ar = 0x93 | (is_big ? EMUL_AR_DB : 0),
+			.ar = 0x93 | (is_big ? AR_DB : 0),
 			.base = is_big ? 0 : GUEST_BASE,
 			.sel = (u16)(8 * i + 8),
 		};
-	g->ctx.seg[EMUL_CS].ar = 0x9b;
+	g->ctx.seg[SEG_CS].ar = 0x9b;
 	if (mode == PROT32)
-		g->ctx.seg[EMUL_CS].ar |= EMUL_AR_DB;
+		g->ctx.seg[SEG_CS].ar |= AR_DB;
 	if (mode == LONG64)
-		g->ctx.seg[EMUL_CS].ar |= EMUL_AR_L;
+		g->ctx.seg[SEG_CS].ar |= AR_L;
 	for (unsigned i = 0; i < GUEST_BYTES; i++)
 		g->mem[i] = (u8)(i ^ i >> 8);
 }

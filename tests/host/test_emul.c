@@ -286,9 +286,9 @@ static void test_segment_register(void **state)
 	g.regs[BX] = GUEST_BASE;
 	STEP_OK(&g, 0x8c, 0x1b); /* mov [rbx], ds: two bytes */
 	assert_call(&g, 0, CALL_WRITE, GUEST_BASE, 2);
-	assert_int_equal(guest_get(&g, GUEST_BASE, 2), 8 * EMUL_DS + 8);
+	assert_int_equal(guest_get(&g, GUEST_BASE, 2), 8 * SEG_DS + 8);
 	STEP_OK(&g, 0x48, 0x8c, 0xd8); /* mov rax, ds: zero-extended */
-	assert_int_equal(g.regs[AX], 8 * EMUL_DS + 8);
+	assert_int_equal(g.regs[AX], 8 * SEG_DS + 8);
 	assert_fault(&g, STEP(&g, 0x8c, 0xf0), UD); /* no sixth segment */
 }
 

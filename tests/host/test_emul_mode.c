@@ -13,29 +13,29 @@ static void test_limits(void **state)
 	(void)state;
 	guest_init(&g, PROT32);
 	g.regs[BX] = GUEST_BASE;
-	g.ctx.seg[EMUL_DS].limit = GUEST_BASE + 3;
+	g.ctx.seg[SEG_DS].limit = GUEST_BASE + 3;
 	STEP_OK(&g, 0x8b, 0x03);
 	g.regs[BX]++;
 	assert_fault(&g, STEP(&g, 0x8b, 0x03), GP); /* the last byte is outside */
 	STEP_OK(&g, 0x8a, 0x43, 0x02);
 	STEP_OK(&g, 0x26, 0x8b, 0x03); /* es: */
-	g.ctx.seg[EMUL_SS].limit = GUEST_BASE + 3;
+	g.ctx.seg[SEG_SS].limit = GUEST_BASE + 3;
 	g.regs[BP] = GUEST_BASE;
 	assert_fault(&g, STEP(&g, 0x8b, 0x45, 0x01), SS);
 	STEP_OK(&g, 0x3e, 0x8b, 0x45, 0x00); /* ds: */
 	g.regs[BX] = 0xffffffff;
-	g.ctx.seg[EMUL_DS].limit = 0xffffffff;
+	g.ctx.seg[SEG_DS].limit = 0xffffffff;
 	assert_fault(&g, STEP(&g, 0x66, 0x8b, 0x03), GP); /* wraps */
 	assert_int_equal(g.nr_calls, 0);
 }
 
 static void test_expand_down(void **state)
 {
-	struct emul_seg *ds = &g.ctx.seg[EMUL_DS];
+	struct segment *ds = &g.ctx.seg[SEG_DS];
 
 	(void)state;
 	guest_init(&g, PROT32);
-	ds->ar = 0x97 | EMUL_AR_DB;
+	ds->ar = 0x97 | AR_DB;
 	ds->limit = GUEST_BASE + 0xff;
 	g.regs[BX] = GUEST_BASE + 0x100;
 	STEP_OK(&g, 0x8b, 0x03);
@@ -48,7 +48,7 @@ static void test_expand_down(void **state)
 	STEP_OK(&g, 0x8b, 0x03);
 	g.regs[BX]++;
 	assert_fault(&g, STEP(&g, 0x8b, 0x03), GP); /* without the B bit it ends at 64 KiB */
-	ds->ar |= EMUL_AR_DB;
+	ds->ar |= AR_DB;
 	STEP_OK(&g, 0x8b, 0x03);
 	guest_init(&g, REAL16);
 	ds->ar = 0x97; /* real mode does not look */
@@ -58,7 +58,7 @@ static void test_expand_down(void **state)
 
 static void test_types(void **state)
 {
-	struct emul_seg *ds = &g.ctx.seg[EMUL_DS];
+	struct segment *ds = &g.ctx.seg[SEG_DS];
 
 	(void)state;
 	guest_init(&g, PROT32);
@@ -74,10 +74,10 @@ static void test_types(void **state)
 	assert_fault(&g, STEP(&g, 0x89, 0x03), GP);
 	ds->ar = 0x99; /* execute-only code */
 	assert_fault(&g, STEP(&g, 0x8b, 0x03), GP);
-	ds->ar = 0x93 | EMUL_AR_UNUSABLE;
+	ds->ar = 0x93 | AR_UNUSABLE;
 	assert_fault(&g, STEP(&g, 0x8b, 0x03), GP);
 	guest_init(&g, LONG64);
-	ds->ar = EMUL_AR_UNUSABLE; /* as usual in 64-bit mode */
+	ds->ar = AR_UNUSABLE; /* as usual in 64-bit mode */
 	g.regs[BX] = GUEST_BASE;
 	STEP_OK(&g, 0x89, 0x03);
 	guest_init(&g, VM86);
@@ -95,7 +95,7 @@ static void test_compatibility_mode(void **state)
 	STEP_OK(&g, 0x40); /* inc eax, no REX */
 	STEP_OK(&g, 0x8b, 0x03);
 	assert_call(&g, 0, CALL_READ, GUEST_BASE, 4);
-	g.ctx.seg[EMUL_DS].base = 0xffff0000;
+	g.ctx.seg[SEG_DS].base = 0xffff0000;
 	g.regs[BX] = GUEST_BASE + 0x10000;
 	STEP_OK(&g, 0x8b, 0x03); /* linear addresses wrap at 4 GiB */
 	assert_call(&g, 0, CALL_READ, GUEST_BASE, 4);
@@ -117,7 +117,7 @@ static void test_real_mode(void **state)
 	assert_fault(&g, STEP(&g, 0x8b, 0x46, 0x00), SS);
 	g.regs[BX] = 0x20000;
 	assert_fault(&g, STEP(&g, 0x67, 0x8b, 0x03), GP);
-	g.ctx.seg[EMUL_DS].limit = 0xffffffff; /* unreal mode */
+	g.ctx.seg[SEG_DS].limit = 0xffffffff; /* unreal mode */
 	g.regs[BX] = 0x1000;
 	STEP_OK(&g, 0x67, 0x8b, 0x03);
 	assert_call(&g, 0, CALL_READ, GUEST_BASE + 0x1000, 2);
@@ -182,7 +182,7 @@ static void test_code_segment(void **state)
 {
 	(void)state;
 	guest_init(&g, PROT32);
-	g.ctx.seg[EMUL_CS].limit = GUEST_CODE + 1;
+	g.ctx.seg[SEG_CS].limit = GUEST_CODE + 1;
 	STEP_OK(&g, 0x8b, 0xc3);
 	g.ctx.rip = GUEST_CODE;
 	assert_fault(&g, STEP(&g, 0x83, 0xc0, 0x01), GP); /* the immediate is outside */
@@ -205,8 +205,8 @@ static void test_stack_sizes(void **state)
 	g.regs[SP] = 0x100;
 	STEP_OK(&g, 0x66, 0x50);
 	assert_call(&g, 0, CALL_WRITE, GUEST_BASE + 0xfc, 4);
-	g.ctx.seg[EMUL_SS].ar |= EMUL_AR_DB;
-	g.ctx.seg[EMUL_SS].limit = 0xffffffff;
+	g.ctx.seg[SEG_SS].ar |= AR_DB;
+	g.ctx.seg[SEG_SS].limit = 0xffffffff;
 	g.regs[SP] = 0x10000;
 	guest_end(&g, CALL_WRITE, 1, EMUL_RETRY);
 	assert_int_equal(STEP(&g, 0x50), EMUL_RETRY);
@@ -234,7 +234,7 @@ static void test_pop(void **state)
 	g.regs[SP] = GUEST_BASE;
 	STEP_OK(&g, 0x66, 0x58);
 	assert_int_equal(g.regs[SP], GUEST_BASE + 2);
-	g.ctx.seg[EMUL_SS].limit = GUEST_BASE;
+	g.ctx.seg[SEG_SS].limit = GUEST_BASE;
 	g.regs[SP] = GUEST_BASE;
 	assert_fault(&g, STEP(&g, 0x58), SS);
 }
@@ -259,7 +259,7 @@ static void test_branches(void **state)
 	assert_int_equal(g.nr_calls, 0);
 	guest_init(&g, PROT32);
 	g.regs[BX] = 0x2000;
-	g.ctx.seg[EMUL_CS].limit = 0x1fff;
+	g.ctx.seg[SEG_CS].limit = 0x1fff;
 	assert_fault(&g, STEP(&g, 0xff, 0xe3), GP);
 }
 
@@ -297,7 +297,7 @@ static void test_address_sizes(void **state)
 	guest_init(&g, PROT32);
 	g.regs[BX] = 0x12340010;
 	g.regs[DI] = 0xfffffff8;
-	g.ctx.seg[EMUL_DS].base = GUEST_BASE;
+	g.ctx.seg[SEG_DS].base = GUEST_BASE;
 	STEP_OK(&g, 0x67, 0x8b, 0x41, 0x04); /* [bx + di + 4] */
 	assert_call(&g, 0, CALL_READ, GUEST_BASE + 0xc, 4);
 	STEP_OK(&g, 0x67, 0x8b, 0x06, 0x20, 0x00); /* [0x20] */

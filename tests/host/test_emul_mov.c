@@ -51,7 +51,8 @@ static enum emul_result mem_get(struct emul_ctx *ctx, u64 linear, void *buf, uns
 	return EMUL_OK;
 }
 
-static enum emul_result mem_put(struct emul_ctx *ctx, u64 linear, const void *buf, unsigned len_bytes)
+static enum emul_result mem_put(struct emul_ctx *ctx, u64 linear, const void *buf,
+				unsigned len_bytes)
 {
 	(void)ctx;
 	seen.count++;
@@ -75,8 +76,8 @@ static void ctx_make(struct emul_ctx *ctx, const u8 *bytes, u64 *regs)
 				  .efer = BIT(10),
 				  .nr_bytes = EMUL_INSN_MAX };
 	for (unsigned i = 0; i < EMUL_NR_SEGS; i++)
-		ctx->seg[i] = (struct emul_seg){ .limit = ~0u, .ar = 0x93, .sel = 8 };
-	ctx->seg[EMUL_CS].ar = 0x9b | EMUL_AR_L;
+		ctx->seg[i] = (struct segment){ .limit = ~0u, .ar = 0x93, .sel = 8 };
+	ctx->seg[SEG_CS].ar = 0x9b | AR_L;
 	memcpy(ctx->bytes, bytes, EMUL_INSN_MAX);
 }
 

@@ -431,7 +431,8 @@ static enum emul_result cb_read(struct emul_ctx *ctx, u64 linear, void *buf, uns
 	return EMUL_OK;
 }
 
-static enum emul_result cb_write(struct emul_ctx *ctx, u64 linear, const void *buf, unsigned len_bytes)
+static enum emul_result cb_write(struct emul_ctx *ctx, u64 linear, const void *buf,
+				 unsigned len_bytes)
 {
 	u8 *mem = emul_mem(linear, len_bytes);
 
@@ -442,8 +443,8 @@ static enum emul_result cb_write(struct emul_ctx *ctx, u64 linear, const void *b
 	return EMUL_OK;
 }
 
-static enum emul_result cb_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect, const void *desired,
-				   unsigned len_bytes)
+static enum emul_result cb_cmpxchg(struct emul_ctx *ctx, u64 linear, const void *expect,
+				   const void *desired, unsigned len_bytes)
 {
 	u8 *mem = emul_mem(linear, len_bytes);
 
@@ -461,7 +462,7 @@ static enum emul_result run_emul(const struct trial *t, u64 *regs, u64 *rflags)
 	struct emul_ctx ctx = {
 		.cb = &callbacks, .regs = regs, .rip = (u64)(uintptr_t)native_insn,
 		.rflags = native->in.rflags, .cr0 = 1, .efer = BIT(10), .nr_bytes = (u8)t->len,
-		.seg[EMUL_CS].ar = EMUL_AR_L,
+		.seg[SEG_CS].ar = AR_L,
 	};
 	enum emul_result r;
 

@@ -72,7 +72,7 @@ static void test_address_size(void **state)
 	g.regs[SI] = 0x12340000 | 0x3fff;
 	g.regs[DI] = 0xffff;
 	g.regs[CX] = 0x50001;
-	g.ctx.seg[EMUL_ES].base = GUEST_BASE - 0xff00;
+	g.ctx.seg[SEG_ES].base = GUEST_BASE - 0xff00;
 	STEP_OK(&g, 0xf3, 0xa4);
 	assert_int_equal(g.regs[SI], 0x12344000);
 	assert_int_equal(g.regs[DI], 0);
@@ -84,8 +84,8 @@ static void test_segment_override(void **state)
 {
 	(void)state;
 	init_string(1);
-	g.ctx.seg[EMUL_FS].base = 0x800;
-	g.ctx.seg[EMUL_ES].base = 0x10; /* does not count in 64-bit mode */
+	g.ctx.seg[SEG_FS].base = 0x800;
+	g.ctx.seg[SEG_ES].base = 0x10; /* does not count in 64-bit mode */
 	STEP_OK(&g, 0x64, 0xa4); /* the source is overridden, never the target */
 	assert_call(&g, 0, CALL_READ, GUEST_BASE + 0x900, 1);
 	assert_call(&g, 1, CALL_WRITE, GUEST_BASE + 0x1000, 1);

@@ -34,11 +34,11 @@ struct machine {
 };
 
 static const struct machine machines[] = {
-	{ "64-bit", ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, 1, BIT(10), EMUL_AR_L,
+	{ "64-bit", ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, 1, BIT(10), AR_L,
 	  false },
-	{ "64-bit AMD", ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, 1, BIT(10), EMUL_AR_L,
+	{ "64-bit AMD", ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, 1, BIT(10), AR_L,
 	  true },
-	{ "32-bit", ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32, 1, 0, EMUL_AR_DB, false },
+	{ "32-bit", ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32, 1, 0, AR_DB, false },
 	{ "16-bit", ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16, 1, 0, 0, false },
 	{ "real", ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16, 0, 0, 0, false },
 };
@@ -189,7 +189,7 @@ static bool is_same_string(const struct oracle *o)
 	for (unsigned i = 0; i < o->insn.operand_count; i++) {
 		const ZydisDecodedOperand *z = &o->opnds[i];
 		bool is_src = reg_id((int)z->mem.base) == 6;
-		u8 seg = is_src ? d->mem.seg : EMUL_ES;
+		u8 seg = is_src ? d->mem.seg : SEG_ES;
 		u8 size = d->opnd[0].kind == EMUL_OPND_REG && d->op == EMUL_OP_OUTS ?
 				  d->opnd[1].size :
 				  d->opnd[0].size;
@@ -343,8 +343,8 @@ static void oracle_init(struct oracle *o, const struct machine *m)
 	o->ctx.cr0 = m->cr0;
 	o->ctx.efer = m->efer;
 	for (unsigned i = 0; i < EMUL_NR_SEGS; i++)
-		o->ctx.seg[i] = (struct emul_seg){ .limit = 0xffffffff, .ar = 0x93 };
-	o->ctx.seg[EMUL_CS].ar |= m->cs_ar;
+		o->ctx.seg[i] = (struct segment){ .limit = 0xffffffff, .ar = 0x93 };
+	o->ctx.seg[SEG_CS].ar |= m->cs_ar;
 }
 
 static void fill_random(u8 *bytes, unsigned from)
