@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/mon/gdb.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +18,10 @@
 
 static const struct gdb_target *target;
 static void (*put)(u8 byte);
-static enum { IDLE, BODY, SUM_HIGH, SUM_LOW, WHOLE } state;
 static char in[GDB_PACKET_BYTES + 2]; /* the packet with a NUL behind it; too long if that full */
-static char in_sum[3];
-static u32 in_len, out_len;
+static char in_sum[4]; /* "#" and two digits */
+static u32 in_len, sum_len, out_len;
+static bool is_in_packet;
 static char out[GDB_PACKET_BYTES + 1];
 static bool is_attached, is_running;
 static bool is_deferred; /* the packet is answered later, or never */
@@ -71,31 +72,22 @@ static bool number(const char **p, u64 *value, char behind)
 	return true;
 }
 
-static int digit(char c)
+static bool bytes_get(const char **p, void *bytes, u64 n)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
-}
+	for (u8 *byte = bytes; n; n--, *p += 2) {
+		const char digits[] = { (*p)[0], (*p)[0] ? (*p)[1] : '\0', '\0' };
 
-static bool byte_get(const char **p, u8 *byte)
-{
-	int high = digit((*p)[0]);
-	int low = high < 0 ? -1 : digit((*p)[1]);
-
-	if (low < 0)
-		return false;
-	*byte = (u8)(high << 4 | low);
-	*p += 2;
+		if (!isxdigit((u8)digits[0]) || !isxdigit((u8)digits[1]))
+			return false;
+		*byte++ = (u8)strtoul(digits, NULL, 16);
+	}
 	return true;
 }
 
-/* The rest behind `word`, if `p` begins with it. */
-static const char *after(const char *p, const char *word)
+static void bytes_add(const void *bytes, u64 n)
 {
-	size_t len = strlen(word);
-
-	return strncmp(p, word, len) ? NULL : p + len;
+	for (const u8 *byte = bytes; n; n--)
+		add("%02x", *byte++);
 }
 
 /* A thread that is there; any (0) and all (-1) are 0. */
@@ -146,24 +138,22 @@ static const char *target_xml(void)
 }
 
 /* g, G: all of them. */
-static void packet_regs(bool is_write, const char *p)
+static void packet_regs(const char *p)
 {
 	struct gdb_request r = { .op = GDB_REGS, .thread = thread };
+	bool is_write = in[0] == 'G';
 	enum err e = is_write && strlen(p) != 2 * REGS_BYTES ? ERR_INVAL : target->serve(&r);
 
 	for (u32 reg = 0; reg < GDB_NR_REGS && !e; reg++) {
 		bool is_known = reg < GDB_FPU || reg >= GDB_FS_BASE;
+		u8 unknown[10], *bytes = is_known ? (u8 *)&r.regs[reg] : unknown;
 
-		for (u32 i = 0; i < reg_bytes(reg) && !e; i++) {
-			u8 *byte = (u8 *)&r.regs[reg] + (is_known ? i : 0);
-
-			if (is_write)
-				e = byte_get(&p, byte) ? ERR_NONE : ERR_INVAL;
-			else if (is_known)
-				add("%02x", *byte);
-			else
-				add("xx");
-		}
+		if (is_write)
+			e = bytes_get(&p, bytes, reg_bytes(reg)) ? ERR_NONE : ERR_INVAL;
+		else if (is_known)
+			bytes_add(bytes, reg_bytes(reg));
+		else
+			add("%.*s", 2 * (int)reg_bytes(reg), "xxxxxxxxxxxxxxxxxxxx");
 	}
 	r.is_write = true;
 	if (e || is_write)
@@ -173,33 +163,36 @@ static void packet_regs(bool is_write, const char *p)
 /* --- the other packets --- */
 
 /* m, M, X: address and length, then for M in hex, for X as it is, the bytes to write. */
-static void packet_memory(char kind, const char *p)
+static void packet_memory(const char *p)
 {
 	static u8 buf[GDB_PACKET_BYTES / 2];
+	bool is_read = in[0] == 'm';
 	struct gdb_request r = {
-		.op = GDB_MEMORY, .thread = thread, .is_write = kind != 'm', .buf = buf
+		.op = GDB_MEMORY, .thread = thread, .is_write = !is_read, .buf = buf
 	};
-	bool is_right =
-		number(&p, &r.address, ',') && number(&p, &r.len_bytes, kind == 'm' ? '\0' : ':');
+	bool is_right = number(&p, &r.address, ',') &&
+			number(&p, &r.len_bytes, is_read ? '\0' : ':');
 	enum err e;
 
-	r.len_bytes = kind == 'm' ? MIN(r.len_bytes, sizeof(buf)) : r.len_bytes;
-	if (kind == 'X') {
+	if (is_read)
+		r.len_bytes = MIN(r.len_bytes, sizeof(buf));
+	else if (in[0] == 'M')
+		is_right = is_right && r.len_bytes <= sizeof(buf) &&
+			   bytes_get(&p, buf, r.len_bytes);
+	else
 		is_right = is_right && r.len_bytes == (u64)(in + in_len - p);
+	if (in[0] == 'X')
 		r.buf = (u8 *)p;
-	}
-	for (u64 i = 0; kind == 'M' && is_right && i < r.len_bytes; i++)
-		is_right = i < sizeof(buf) && byte_get(&p, &buf[i]);
 	e = is_right ? target->serve(&r) : ERR_INVAL;
-	if (e || kind != 'm')
+	if (e || !is_read)
 		return result(e);
-	for (u64 i = 0; i < r.len_bytes; i++)
-		add("%02x", buf[i]);
+	bytes_add(buf, r.len_bytes);
 }
 
-static void packet_point(bool is_on, const char *p)
+/* Z, z: set, take away. */
+static void packet_point(const char *p)
 {
-	struct gdb_request r = { .op = GDB_POINT, .thread = thread, .is_write = is_on };
+	struct gdb_request r = { .op = GDB_POINT, .thread = thread, .is_write = in[0] == 'Z' };
 	u64 kind;
 
 	if (!number(&p, &kind, ',') || !number(&p, &r.address, ',') ||
@@ -240,27 +233,36 @@ static void packet_go(const char *p)
 	target->go(actions);
 }
 
-static void packet_v(const char *p)
+static void packet_stop(const char *rest __unused_arg)
 {
-	const char *rest;
+	run_until_stop();
+	target->halt(GDB_SIGTRAP);
+}
+
+static void packet_attach(const char *p)
+{
 	u64 process;
 
-	if (after(p, "Cont?")) {
-		add("vCont;c;C;s;S");
-	} else if ((rest = after(p, "Cont"))) {
-		packet_go(rest);
-	} else if ((rest = after(p, "Attach;"))) {
-		if (!number(&rest, &process, '\0') || target->attach((u32)process))
-			return result(ERR_INVAL);
-		thread = 1;
-		run_until_stop();
-		target->halt(GDB_SIGTRAP);
-	}
+	if (!number(&p, &process, '\0') || target->attach((u32)process))
+		return result(ERR_INVAL);
+	thread = 1;
+	packet_stop(p);
+}
+
+/* D, k: let it go, or kill it. */
+static void packet_leave(const char *rest __unused_arg)
+{
+	is_deferred = in[0] == 'k';
+	target->leave(is_deferred);
+	is_attached = false;
+	is_running = true;
+	result(ERR_NONE);
 }
 
 /* H, T: a thread to look at, or is it there? */
-static void packet_thread(bool is_chosen, const char *p)
+static void packet_thread(const char *p)
 {
+	bool is_chosen = in[0] == 'H';
 	u64 id;
 
 	p += is_chosen && *p;
@@ -275,8 +277,7 @@ static void packet_text(u32 id, const char *command)
 	char text[TEXT_BYTES] = { 0 };
 
 	target->text(id, command, text, sizeof(text));
-	for (const char *c = text; *c; c++)
-		add("%02x", (u8)*c);
+	bytes_add(text, strlen(text));
 	if (!out_len)
 		result(ERR_NONE);
 }
@@ -285,8 +286,7 @@ static void packet_command(const char *p)
 {
 	char command[TEXT_BYTES] = { 0 };
 
-	for (u32 i = 0; i < TEXT_BYTES - 1 && byte_get(&p, (u8 *)&command[i]); i++)
-		;
+	(void)bytes_get(&p, command, MIN(strlen(p) / 2, TEXT_BYTES - 1u));
 	packet_text(thread, command);
 }
 
@@ -302,63 +302,57 @@ static void packet_xml(const char *p)
 	add("%c%.*s", offset + len < whole ? 'm' : 'l', (int)len, xml + offset);
 }
 
-static void packet_query(const char *p)
+static void packet_threads(const char *rest __unused_arg)
 {
-	const char *rest;
-	u64 id;
-
-	if (after(p, "Supported"))
-		add("PacketSize=%x;qXfer:features:read+;swbreak+;hwbreak+;vContSupported+",
-		    GDB_PACKET_BYTES);
-	else if ((rest = after(p, "Xfer:features:read:target.xml:")))
-		packet_xml(rest);
-	else if (after(p, "fThreadInfo"))
-		for (id = 1; id <= target->nr_threads(); id++)
-			add("%c%x", id == 1 ? 'm' : ',', (u32)id);
-	else if (after(p, "sThreadInfo"))
-		add("l");
-	else if ((rest = after(p, "ThreadExtraInfo,")) && thread_get(&rest, &id) && id)
-		packet_text((u32)id, NULL);
-	else if (after(p, "Attached"))
-		add("1");
-	else if ((rest = after(p, "Rcmd,")))
-		packet_command(rest);
+	for (u32 id = 1; id <= target->nr_threads(); id++)
+		add("%c%x", id == 1 ? 'm' : ',', id);
 }
 
-static void packet(char kind, const char *p)
+static void packet_thread_text(const char *p)
 {
-	if (is_running && kind && strchr("gGmMXzZDk", kind))
+	u64 id;
+
+	if (thread_get(&p, &id) && id)
+		packet_text((u32)id, NULL);
+}
+
+_Static_assert(GDB_PACKET_BYTES == 0x400, "PacketSize in the answer to qSupported");
+
+/* By how packets begin; the first that fits. */
+static const struct {
+	const char *name;
+	void (*serve)(const char *rest);
+	const char *answer; /* instead */
+} packets[] = {
+	{ "!", .answer = "OK" }, { "?", .serve = packet_stop },
+	{ "g", .serve = packet_regs }, { "G", .serve = packet_regs },
+	{ "m", .serve = packet_memory }, { "M", .serve = packet_memory },
+	{ "X", .serve = packet_memory },
+	{ "Z", .serve = packet_point }, { "z", .serve = packet_point },
+	{ "H", .serve = packet_thread }, { "T", .serve = packet_thread },
+	{ "D", .serve = packet_leave }, { "k", .serve = packet_leave },
+	{ "vCont?", .answer = "vCont;c;C;s;S" }, { "vCont", .serve = packet_go },
+	{ "vAttach;", .serve = packet_attach },
+	{ "qSupported",
+	  .answer = "PacketSize=400;qXfer:features:read+;swbreak+;hwbreak+;vContSupported+" },
+	{ "qXfer:features:read:target.xml:", .serve = packet_xml },
+	{ "qfThreadInfo", .serve = packet_threads }, { "qsThreadInfo", .answer = "l" },
+	{ "qThreadExtraInfo,", .serve = packet_thread_text },
+	{ "qAttached", .answer = "1" }, { "qRcmd,", .serve = packet_command },
+};
+
+static void packet(void)
+{
+	if (is_running && in_len && strchr("gGmMXzZDk", in[0]))
 		return result(ERR_INVAL);
-	switch (kind) {
-	case '?':
-		run_until_stop();
-		return target->halt(GDB_SIGTRAP);
-	case 'g':
-	case 'G':
-		return packet_regs(kind == 'G', p);
-	case 'm':
-	case 'M':
-	case 'X':
-		return packet_memory(kind, p);
-	case 'Z':
-	case 'z':
-		return packet_point(kind == 'Z', p);
-	case 'H':
-	case 'T':
-		return packet_thread(kind == 'H', p);
-	case 'q':
-		return packet_query(p);
-	case 'v':
-		return packet_v(p);
-	case 'k':
-	case 'D':
-		target->leave(kind == 'k');
-		is_attached = false;
-		is_running = true;
-		is_deferred = kind == 'k';
-		/* fall through */
-	case '!':
-		return result(ERR_NONE);
+	for (u32 i = 0; i < ARRAY_SIZE(packets); i++) {
+		size_t len = strlen(packets[i].name);
+
+		if (strncmp(in, packets[i].name, len))
+			continue;
+		if (packets[i].serve)
+			return packets[i].serve(in + len);
+		return add("%s", packets[i].answer);
 	}
 }
 
@@ -371,7 +365,7 @@ static void packet_end(void)
 
 	for (u32 i = 0; i < in_len; i++)
 		sum = (u8)(sum + in[i]);
-	if (in_len > GDB_PACKET_BYTES || sum != strtoul(in_sum, NULL, 16))
+	if (in_len > GDB_PACKET_BYTES || sum != strtoul(in_sum + 1, NULL, 16))
 		return put('-');
 	put('+');
 	for (u32 i = 0; i < in_len; i++)
@@ -382,7 +376,7 @@ static void packet_end(void)
 	is_attached = true;
 	is_deferred = false;
 	out_len = 0;
-	packet(in[0], in + !!in_len);
+	packet();
 	if (!is_deferred)
 		send();
 }
@@ -390,19 +384,16 @@ static void packet_end(void)
 void gdb_input(u8 byte)
 {
 	if (byte == '$') { /* inside of a packet it would be escaped */
-		state = BODY;
-		in_len = 0;
-	} else if (state == BODY && byte == '#') {
-		state = SUM_HIGH;
-	} else if (state == BODY) {
+		is_in_packet = true;
+		in_len = sum_len = 0;
+	} else if (is_in_packet && (sum_len || byte == '#')) {
+		in_sum[sum_len++] = (char)byte;
+		is_in_packet = sum_len < 3;
+		if (!is_in_packet)
+			packet_end();
+	} else if (is_in_packet) {
 		in[in_len] = (char)byte;
 		in_len += in_len <= GDB_PACKET_BYTES;
-	} else if (state != IDLE) {
-		in_sum[state++ - SUM_HIGH] = (char)byte;
-		if (state == WHOLE) {
-			state = IDLE;
-			packet_end();
-		}
 	} else if (byte == '-' && is_attached) {
 		send();
 	} else if (byte == KEY_BREAK && is_attached && is_running) {
@@ -436,7 +427,7 @@ void gdb_start(const struct gdb_target *to, void (*put_byte)(u8 byte))
 {
 	target = to;
 	put = put_byte;
-	state = IDLE;
+	is_in_packet = false;
 	is_attached = false;
 	is_running = true;
 	out_len = 0;
