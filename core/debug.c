@@ -44,14 +44,15 @@ static u64 linear_rip(struct vcpu *v)
 
 /* --- points --- */
 
-/* The breakpoint at `gpa`; DEBUG_BREAKS if there is none. */
-static u32 break_find(struct vm *vm, u64 gpa)
+/* The breakpoint at `gpa`, or the first unused one. NULL: there is none. */
+static struct debug_break *break_find(struct vm *vm, bool is_used, u64 gpa)
 {
-	u32 i = 0;
+	struct debug_break *b = vm->debug.breaks;
 
-	while (i < DEBUG_BREAKS && !(vm->debug.breaks[i].is_used && vm->debug.breaks[i].gpa == gpa))
-		i++;
-	return i;
+	for (; b < vm->debug.breaks + DEBUG_BREAKS; b++)
+		if (b->is_used == is_used && (!is_used || b->gpa == gpa))
+			return b;
+	return NULL;
 }
 
 enum err debug_memory(struct vcpu *v, bool is_physical, u64 address, u8 *buf, u64 len_bytes,
@@ -61,15 +62,15 @@ enum err debug_memory(struct vcpu *v, bool is_physical, u64 address, u8 *buf, u6
 
 	for (; len_bytes && !e; len_bytes--, address++, buf++) {
 		gpa_t gpa = { address };
-		u32 i;
+		struct debug_break *b;
 
 		if (!is_physical && translate(v, address, &gpa))
 			return ERR_FAULT;
-		i = break_find(v->vm, gpa.v);
-		if (i < DEBUG_BREAKS && is_write)
-			v->vm->debug.breaks[i].byte = *buf;
-		else if (i < DEBUG_BREAKS)
-			*buf = v->vm->debug.breaks[i].byte;
+		b = break_find(v->vm, true, gpa.v);
+		if (b && is_write)
+			b->byte = *buf;
+		else if (b)
+			*buf = b->byte;
 		else
 			e = is_write ? gmem_write(v->vm, gpa, buf, 1)
 				     : gmem_read(v->vm, gpa, buf, 1);
@@ -77,37 +78,36 @@ enum err debug_memory(struct vcpu *v, bool is_physical, u64 address, u8 *buf, u6
 	return e;
 }
 
-static void break_remove(struct vm *vm, u32 i)
+static void break_remove(struct vm *vm, struct debug_break *b)
 {
-	gpa_t gpa = { vm->debug.breaks[i].gpa };
+	gpa_t gpa = { b->gpa };
 	u8 now;
 
-	vm->debug.breaks[i].is_used = false;
+	b->is_used = false;
 	/* Unless the guest has written something else there. */
 	if (!gmem_read(vm, gpa, &now, 1) && now == INT3)
-		(void)!gmem_write(vm, gpa, &vm->debug.breaks[i].byte, 1);
+		(void)!gmem_write(vm, gpa, &b->byte, 1);
 }
 
 enum err debug_break(struct vcpu *v, u64 gva, bool is_set)
 {
 	const u8 insn = INT3;
+	struct debug_break *b;
 	gpa_t gpa;
-	u32 i;
 
 	if (translate(v, gva, &gpa))
 		return ERR_FAULT;
-	i = break_find(v->vm, gpa.v);
-	if (!is_set && i < DEBUG_BREAKS)
-		break_remove(v->vm, i);
-	if (!is_set || i < DEBUG_BREAKS)
-		return i < DEBUG_BREAKS ? ERR_NONE : ERR_NOENT;
-	for (i = 0; v->vm->debug.breaks[i].is_used; i++)
-		if (i == DEBUG_BREAKS - 1)
-			return ERR_NOMEM;
-	v->vm->debug.breaks[i].gpa = gpa.v;
-	v->vm->debug.breaks[i].is_used = !gmem_read(v->vm, gpa, &v->vm->debug.breaks[i].byte, 1) &&
-					 !gmem_write(v->vm, gpa, &insn, 1);
-	return v->vm->debug.breaks[i].is_used ? ERR_NONE : ERR_FAULT;
+	b = break_find(v->vm, true, gpa.v);
+	if (b && !is_set)
+		break_remove(v->vm, b);
+	if (b || !is_set)
+		return b ? ERR_NONE : ERR_NOENT;
+	b = break_find(v->vm, false, 0);
+	if (!b)
+		return ERR_NOMEM;
+	b->gpa = gpa.v;
+	b->is_used = !gmem_read(v->vm, gpa, &b->byte, 1) && !gmem_write(v->vm, gpa, &insn, 1);
+	return b->is_used ? ERR_NONE : ERR_FAULT;
 }
 
 enum err debug_slot(struct vm *vm, u64 gva, u8 kind, u64 len_bytes, bool is_set)
@@ -136,7 +136,7 @@ void debug_clear(struct vm *vm)
 {
 	for (u32 i = 0; i < DEBUG_BREAKS; i++)
 		if (vm->debug.breaks[i].is_used)
-			break_remove(vm, i);
+			break_remove(vm, &vm->debug.breaks[i]);
 	memset(vm->debug.slots, 0, sizeof(vm->debug.slots));
 }
 
@@ -300,6 +300,6 @@ bool debug_bp(struct vcpu *v)
 {
 	gpa_t gpa;
 
-	return !translate(v, linear_rip(v), &gpa) && break_find(v->vm, gpa.v) < DEBUG_BREAKS &&
+	return !translate(v, linear_rip(v), &gpa) && break_find(v->vm, true, gpa.v) &&
 	       stop(v, DEBUG_BREAK);
 }

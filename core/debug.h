@@ -26,7 +26,7 @@ enum debug_why { DEBUG_NONE, DEBUG_STEP, DEBUG_BREAK, DEBUG_SLOT };
 
 struct vm_debug {
 	u32 is_stopping; /* [a] */
-	struct {
+	struct debug_break {
 		u64 gpa;
 		u8 byte; /* what INT3 replaces */
 		bool is_used;

@@ -61,39 +61,22 @@ static u64 alu_shifted(u64 result, bool is_carry, bool is_overflow, unsigned siz
 	return result & size_mask(size);
 }
 
+/* For RCL and RCR the carry flag is one more bit of the rotated value: bit by bit is shortest. */
 static u64 alu_rotate(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
 {
-	unsigned bits = 8 * size;
-	unsigned left = (op == EMUL_OP_ROL ? count : bits - count % bits) % bits;
-	u64 result = left ? (a << left | a >> (bits - left)) & size_mask(size) : a;
-	bool top = msb(result, size);
-
-	if (op == EMUL_OP_ROL) {
-		flags_set(flags, FLAG_CF, result & 1);
-		flags_set(flags, FLAG_OF, top ^ (result & 1));
-	} else {
-		flags_set(flags, FLAG_CF, top);
-		flags_set(flags, FLAG_OF, top ^ msb(result << 1, size));
-	}
-	return result;
-}
-
-/* The carry flag is one more bit of the rotated value: bit by bit is shortest. */
-static u64 alu_rotate_carry(enum emul_op op, u64 a, unsigned count, unsigned size, u64 *flags)
-{
-	unsigned top_bit = 8 * size - 1;
+	bool is_left = op == EMUL_OP_ROL || op == EMUL_OP_RCL;
+	bool is_through_carry = op == EMUL_OP_RCL || op == EMUL_OP_RCR;
 	u64 carry = *flags & FLAG_CF;
 
 	for (unsigned i = 0; i < count; i++) {
-		bool out = op == EMUL_OP_RCL ? msb(a, size) : a & 1;
+		u64 out = is_left ? msb(a, size) : a & 1;
+		u64 in = is_through_carry ? carry : out;
 
-		a = op == EMUL_OP_RCL ? (a << 1 | carry) & size_mask(size)
-				      : a >> 1 | carry << top_bit;
+		a = is_left ? (a << 1 | in) & size_mask(size) : a >> 1 | in << (8 * size - 1);
 		carry = out;
 	}
 	flags_set(flags, FLAG_CF, carry);
-	flags_set(flags, FLAG_OF,
-		  msb(a, size) ^ (op == EMUL_OP_RCL ? (bool)carry : msb(a << 1, size)));
+	flags_set(flags, FLAG_OF, msb(a, size) != (is_left ? (bool)carry : msb(a << 1, size)));
 	return a;
 }
 
@@ -121,10 +104,8 @@ static u64 alu_shift(enum emul_op op, u64 a, unsigned count, unsigned size, u64 
 	if (count == 0)
 		return a;
 	switch (op) {
-	case EMUL_OP_ROL: case EMUL_OP_ROR:
+	case EMUL_OP_ROL: case EMUL_OP_ROR: case EMUL_OP_RCL: case EMUL_OP_RCR:
 		return alu_rotate(op, a, count, size, flags);
-	case EMUL_OP_RCL: case EMUL_OP_RCR:
-		return alu_rotate_carry(op, a, count, size, flags);
 	case EMUL_OP_SHL:
 		return alu_shift_left(a, count, size, flags);
 	default:

@@ -420,11 +420,9 @@ static enum emul_result check_undefined(struct emul_ctx *ctx, const struct row *
 	bool may_lock = (row->flags & LCK) && d->opnd[0].kind == EMUL_OPND_MEM;
 	bool is_alt_cr8 = ctx->is_amd && row_has_kind(row, K_CR);
 
-	if (d->has_lock && !may_lock && !is_alt_cr8)
-		return fault_plain(ctx, VECTOR_UD);
-	if ((row->flags & N64) && is_long(ctx))
-		return fault_plain(ctx, VECTOR_UD);
-	if ((row->flags & PM) && ctx->mode < EMUL_MODE_PROT)
+	if ((d->has_lock && !may_lock && !is_alt_cr8) ||
+	    ((row->flags & N64) && is_long(ctx)) ||
+	    ((row->flags & PM) && ctx->mode < EMUL_MODE_PROT))
 		return fault_plain(ctx, VECTOR_UD);
 	return EMUL_OK;
 }

@@ -84,11 +84,9 @@ static enum emul_result exec_bit_scan(struct emul_ctx *ctx)
 	u64 value;
 
 	EMUL_TRY(opnd_read(ctx, &d->opnd[1], &value));
-	if (value == 0) {
-		ctx->rflags |= FLAG_ZF;
+	ctx->rflags = bits_put(ctx->rflags, FLAG_ZF, value == 0);
+	if (value == 0)
 		return EMUL_OK;
-	}
-	ctx->rflags &= ~FLAG_ZF;
 	return opnd_write(ctx, &d->opnd[0],
 			  d->op == EMUL_OP_BSF ? bit_first(value) : bit_last(value));
 }

@@ -29,14 +29,11 @@ enum err {
 /* A constant text for a message; never NULL. */
 static inline const char *err_text(enum err e)
 {
-	switch (e) {
-#define X(name, text)                                                                              \
-	case name:                                                                                 \
-		return text;
-		ERR_LIST(X)
+#define X(name, text) text,
+	static const char *const texts[] = { ERR_LIST(X) };
 #undef X
-	}
-	return "unknown error";
+
+	return (unsigned)e < sizeof(texts) / sizeof(texts[0]) ? texts[e] : "unknown error";
 }
 
 #endif
