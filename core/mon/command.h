@@ -29,13 +29,8 @@ struct args {
 
 /*
  * Go on with `step`, about every millisecond, until it returns false. Further input waits, or with
- * `any_key_ends` is the end: `leave` says that this is the last call.
+ * `any_key_ends` is the end.
  */
-void job_start(bool (*step)(bool leave), bool any_key_ends);
-
-/* Pause the VM of `v`, do `show` with `v` loaded on this CPU, and let it go on. */
-void paused_show(const struct args *a, void (*show)(const struct args *a));
-
-extern void (*monitor_end_run)(void); /* of monitor_init() */
+void job_start(bool (*step)(void), bool any_key_ends);
 
 #endif

@@ -56,28 +56,24 @@ static u64 vm_exits(const struct vm *vm, bool is_fast)
 
 void cmd_vms(const struct args *a __unused_arg)
 {
+	const struct vm *vm;
+
 	console_print("%3s %-16s %5s %9s %-8s %7s %14s %14s\n", "nr", "name", "vCPUs", "MiB",
 		      "state", "starts", "fast exits", "slow exits");
-	for (u32 i = 0; i < BOOT_MAX_VMS; i++) {
-		const struct vm *vm = vm_of(i);
-
-		if (vm)
-			console_print("%3u %-16s %5u %9llu %-8s %7u %14llu %14llu\n", i,
-				      vm->config->name, vm->nr_vcpus,
-				      (ull)vm->config->memory_bytes >> 20, vm_state(vm), vm->round,
-				      (ull)vm_exits(vm, true), (ull)vm_exits(vm, false));
-	}
+	for (u32 i = 0; (vm = vm_of(i)); i++)
+		console_print("%3u %-16s %5u %9llu %-8s %7u %14llu %14llu\n", i, vm->config->name,
+			      vm->nr_vcpus, (ull)vm->config->memory_bytes >> 20, vm_state(vm),
+			      vm->round, (ull)vm_exits(vm, true), (ull)vm_exits(vm, false));
 }
 
 /* Each vCPU of each VM, through `print`. What is read may be a moment old. */
 static void vcpus_print(void (*print)(struct vm *vm, struct vcpu *v))
 {
-	for (u32 i = 0; i < BOOT_MAX_VMS; i++) {
-		struct vm *vm = vm_of(i);
+	struct vm *vm;
 
-		for (u32 j = 0; vm && j < vm->nr_vcpus; j++)
+	for (u32 i = 0; (vm = vm_of(i)); i++)
+		for (u32 j = 0; j < vm->nr_vcpus; j++)
 			print(vm, vm->vcpu[j]);
-	}
 }
 
 static const char *vcpu_state(const struct vcpu *v)
@@ -181,10 +177,8 @@ static void usage_print(struct vm *vm, struct vcpu *v)
 	*before = now;
 }
 
-static bool top_step(bool leave)
+static bool top_step(void)
 {
-	if (leave)
-		return false;
 	if (rdtsc() - top_tsc < tsc_khz * TOP_MS)
 		return true;
 	console_print("\x1b[H%3s %-16s %4s %3s %-9s %6s %10s   up %llu s\x1b[K\n", "vm", "name",
@@ -212,16 +206,13 @@ void cmd_mem(const struct args *a __unused_arg)
 {
 	struct page_stats pages = page_stats();
 	u64 rest = (pages.total_pages - pages.free_pages) * PAGE_SIZE;
+	const struct vm *vm;
 
-	for (u32 i = 0; i < BOOT_MAX_VMS; i++) {
-		const struct vm *vm = vm_of(i);
-		u64 ram = 0, tables;
+	for (u32 i = 0; (vm = vm_of(i)); i++) {
+		u64 ram = 0, tables = vm->npt.nr_tables * PAGE_SIZE;
 
-		if (!vm)
-			continue;
 		for (u32 slot = 0; slot < vm->slots.count; slot++)
 			ram += vm->slots.slot[slot].size_bytes;
-		tables = vm->npt.nr_tables * PAGE_SIZE;
 		rest -= ram + tables;
 		mem_line(vm->config->name, "RAM", ram);
 		mem_line(vm->config->name, "nested page tables", tables);
@@ -251,7 +242,7 @@ void cmd_console(const struct args *a)
 
 static u64 log_at;
 
-static bool log_step(bool leave __unused_arg)
+static bool log_step(void)
 {
 	char text[LOG_LINE_MAX];
 	u32 n = 0;
@@ -274,7 +265,7 @@ void cmd_log(const struct args *a __unused_arg)
 
 static const struct vm *pausing;
 
-static bool pause_step(bool leave __unused_arg)
+static bool pause_step(void)
 {
 	if (!vm_is_paused(pausing))
 		return true;
@@ -381,10 +372,4 @@ void cmd_debug(const struct args *a __unused_arg)
 					     "no debugger: 'gdb' is not set in lamina.toml\n");
 	if (panic_has_debugger())
 		breakpoint_raise();
-}
-
-void cmd_quit(const struct args *a __unused_arg)
-{
-	console_print("ending the run\n");
-	monitor_end_run();
 }

@@ -30,7 +30,7 @@ static struct {
 	u64 end_tsc;
 } waiting;
 
-static bool paused_step(bool leave __unused_arg)
+static bool paused_step(void)
 {
 	const struct args *a = &waiting.args;
 	struct vcpu *before;
@@ -48,7 +48,8 @@ static bool paused_step(bool leave __unused_arg)
 	return false;
 }
 
-void paused_show(const struct args *a, void (*show)(const struct args *a))
+/* Pause the VM of the vCPU, do `show` with it loaded on this CPU, and let the VM go on. */
+static void paused_show(const struct args *a, void (*show)(const struct args *a))
 {
 	waiting.args = *a;
 	waiting.show = show;
@@ -199,7 +200,7 @@ static struct trace_walk walk;
 static u32 walk_cpu;
 static bool walk_releases;
 
-static bool trace_step(bool leave __unused_arg)
+static bool trace_step(void)
 {
 	struct trace_line line;
 	char text[160];

@@ -10,10 +10,9 @@
 
 static u8 escape_key; /* [c] */
 static bool has_console = true; /* no command has given it to a guest */
-static bool (*job)(bool leave);
+static bool (*job)(void);
 static bool is_job_for_keys;
-
-void (*monitor_end_run)(void);
+static void (*end_run)(void); /* [c] */
 
 static const struct command {
 	const char *name;
@@ -46,6 +45,12 @@ void cmd_help(const struct args *a)
 			      "lines back\n", escape_key + '@');
 }
 
+void cmd_quit(const struct args *a __unused_arg)
+{
+	console_print("ending the run\n");
+	end_run();
+}
+
 void cmd_vm(const struct args *a)
 {
 	has_console = !console_select(a->vm->index);
@@ -67,8 +72,8 @@ static bool vm_parse(struct args *a, char *word, bool may_have_vcpu)
 
 	if (slash)
 		*slash = '\0';
-	for (u32 i = 0; i < BOOT_MAX_VMS && !a->vm; i++)
-		if (vm_of(i) && !strcmp(vm_of(i)->config->name, word))
+	for (u32 i = 0; vm_of(i) && !a->vm; i++)
+		if (!strcmp(vm_of(i)->config->name, word))
 			a->vm = vm_of(i);
 	if (!a->vm && number_parse(word, &number) && number < BOOT_MAX_VMS)
 		a->vm = vm_of((u32)number);
@@ -174,9 +179,8 @@ static void offer_kind(const struct command *c, char kind, void (*offer)(const c
 
 	if (kind == 'h')
 		offer("host");
-	for (u32 i = 0; i < BOOT_MAX_VMS && (kind == 'v' || kind == 't' || kind == 'h'); i++)
-		if (vm_of(i))
-			offer(vm_of(i)->config->name);
+	for (u32 i = 0; vm_of(i) && (kind == 'v' || kind == 't' || kind == 'h'); i++)
+		offer(vm_of(i)->config->name);
 	for (u32 i = 0; i < ARRAY_SIZE(commands) && kind == 'c'; i++)
 		offer(commands[i].name);
 	for (const char *at = c ? c->usage : ""; kind == 'w';) {
@@ -209,33 +213,31 @@ static void candidates(const char *text, u32 word_at, void (*offer)(const char *
 	offer_kind(c, *kind == '?' ? kind[1] : *kind, offer);
 }
 
-void monitor_init(u8 escape, void (*end_run)(void))
+void monitor_init(u8 escape, void (*end)(void))
 {
 	static const struct line_user user = { console_print, candidates };
 
 	escape_key = escape;
-	monitor_end_run = end_run;
+	end_run = end;
 	line_init(&user);
 }
 
-void job_start(bool (*step)(bool leave), bool any_key_ends)
+void job_start(bool (*step)(void), bool any_key_ends)
 {
 	job = step;
 	is_job_for_keys = any_key_ends;
 }
 
-static void job_go_on(bool leave)
+static void job_end(void)
 {
-	if (job(leave) && !leave)
-		return;
 	job = NULL;
 	line_prompt();
 }
 
 void monitor_tick(void)
 {
-	if (job)
-		job_go_on(false);
+	if (job && !job())
+		job_end();
 }
 
 void monitor_enter(void)
@@ -252,7 +254,7 @@ bool monitor_input(u8 byte)
 	if (job && !is_job_for_keys)
 		return false;
 	if (job) {
-		job_go_on(true);
+		job_end();
 	} else if (byte == escape_key) {
 		console_select_last();
 	} else if ((line = line_key(byte))) {
