@@ -281,7 +281,6 @@ static enum emul_result decode_modrm(struct emul_ctx *ctx, struct row *row)
 	if (!row_has_modrm(row))
 		return EMUL_OK;
 	EMUL_TRY(next_byte(ctx, &d->modrm));
-	d->has_modrm = true;
 	row_group(row, d->modrm);
 	mod = d->modrm >> 6;
 	rm = d->modrm & 7;
@@ -343,30 +342,9 @@ static enum emul_result opnd_special(struct emul_ctx *ctx, struct emul_operand *
 	return is_valid ? EMUL_OK : fault_plain(ctx, VECTOR_UD);
 }
 
-/* Operands whose bytes follow ModRM. */
-static enum emul_result opnd_immediate(struct emul_ctx *ctx, struct emul_operand *o, enum kind kind)
-{
-	struct emul_insn *d = &ctx->insn;
-
-	switch (kind) {
-	case K_O:
-		o->kind = EMUL_OPND_MEM;
-		EMUL_TRY(next_number(ctx, d->addrsize, &d->mem.disp));
-		d->mem.disp &= size_mask(d->addrsize);
-		return EMUL_OK;
-	case K_P:
-		o->kind = EMUL_OPND_FAR;
-		EMUL_TRY(next_number(ctx, MIN(d->opsize, 4), &o->imm));
-		return next_number(ctx, 2, &d->imm2);
-	default:
-		o->kind = kind == K_J ? EMUL_OPND_REL : EMUL_OPND_IMM;
-		return next_number(ctx, o->size, &o->imm);
-	}
-}
-
 static enum emul_result opnd_decode(struct emul_ctx *ctx, u16 form, struct emul_operand *o)
 {
-	const struct emul_insn *d = &ctx->insn;
+	struct emul_insn *d = &ctx->insn;
 	enum kind kind = FORM_KIND(form);
 	bool is_mem = kind <= K_M && d->modrm < 0xc0;
 
@@ -401,8 +379,14 @@ static enum emul_result opnd_decode(struct emul_ctx *ctx, u16 form, struct emul_
 		return EMUL_OK;
 	case K_SREG: case K_CR: case K_DR:
 		return opnd_special(ctx, o, kind);
+	case K_O:
+		o->kind = EMUL_OPND_MEM;
+		EMUL_TRY(next_number(ctx, d->addrsize, &d->mem.disp));
+		d->mem.disp &= size_mask(d->addrsize);
+		return EMUL_OK;
 	default:
-		return opnd_immediate(ctx, o, kind);
+		o->kind = EMUL_OPND_IMM;
+		return next_number(ctx, o->size, &o->imm);
 	}
 }
 

@@ -95,9 +95,7 @@ enum emul_opnd_kind {
 	EMUL_OPND_MEM, /* insn.mem */
 	EMUL_OPND_SRC, /* string source, (E/R)SI in insn.mem.seg */
 	EMUL_OPND_DST, /* string destination, ES:(E/R)DI */
-	EMUL_OPND_IMM, /* imm, sign-extended to 64 bits */
-	EMUL_OPND_REL, /* imm, relative to the next instruction */
-	EMUL_OPND_FAR, /* far pointer: offset in imm, selector in insn.imm2 */
+	EMUL_OPND_IMM, /* imm, sign-extended to 64 bits; also where branches go */
 	EMUL_OPND_SREG, /* reg: segment register */
 	EMUL_OPND_CR, /* reg: control register */
 	EMUL_OPND_DR, /* reg: debug register */
@@ -136,13 +134,11 @@ struct emul_insn {
 	u8 rex; /* 0 or 0x40 to 0x4f */
 	u8 rep; /* 0, 0xf2 or 0xf3 */
 	u8 seg; /* segment override that counts in this mode, or EMUL_NO_REG */
-	bool has_modrm;
 	bool has_66;
 	bool has_67;
 	bool has_lock;
 	struct emul_mem mem;
 	struct emul_operand opnd[EMUL_NR_OPNDS];
-	u64 imm2; /* a far pointer's selector */
 };
 
 struct emul_ctx {

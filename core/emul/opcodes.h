@@ -13,9 +13,9 @@
  *
  * Forms are the manual's: a letter for the place, a letter for the size.
  *   E register or memory by ModRM, M memory only, R register only, whatever mod says, G register
- *   by ModRM.reg, Z register by the opcode's low bits, A accumulator, I immediate, J relative
- *   target, P far pointer, O memory offset, X and Y string source and destination, Sw segment
- *   register, Cy and Dy control and debug register, CL, DX, K1 the constant 1
+ *   by ModRM.reg, Z register by the opcode's low bits, A accumulator, I immediate, also the
+ *   manual's J and P, O memory offset, X and Y string source and destination, Sw segment register,
+ *   Cy and Dy control and debug register, CL, DX, K1 the constant 1
  *   b 1, w 2 bytes, v operand size, z the same but at most 4, y at least 4, l 8 in 64-bit mode else
  *   4, x twice y, s 2 in memory and v in a register, n none; by the opcode's low bit: o 1 or v, i 1
  *   or z
@@ -29,7 +29,7 @@
 enum kind {
 	K_NONE, K_E, K_M, K_R, K_G, K_SREG, K_CR, K_DR,
 	K_LAST_MODRM = K_DR,
-	K_Z, K_A, K_C, K_DX, K_ONE, K_I, K_J, K_P, K_O, K_X, K_Y,
+	K_Z, K_A, K_C, K_DX, K_ONE, K_I, K_O, K_X, K_Y,
 };
 
 enum size { S_n, S_b, S_w, S_v, S_z, S_y, S_l, S_x, S_s, S_o, S_i };
@@ -51,8 +51,7 @@ enum form {
 	Av = FORM(K_A, S_v), Ao = FORM(K_A, S_o), Ai = FORM(K_A, S_i),
 	CL = FORM(K_C, S_b), DX = FORM(K_DX, S_w), K1 = FORM(K_ONE, S_b),
 	Ib = FORM(K_I, S_b), Iw = FORM(K_I, S_w), Iz = FORM(K_I, S_z), Iv = FORM(K_I, S_v),
-	Ii = FORM(K_I, S_i), Jb = FORM(K_J, S_b), Jz = FORM(K_J, S_z), Pn = FORM(K_P, S_n),
-	Oo = FORM(K_O, S_o), Xo = FORM(K_X, S_o), Xi = FORM(K_X, S_i),
+	Ii = FORM(K_I, S_i), Oo = FORM(K_O, S_o), Xo = FORM(K_X, S_o), Xi = FORM(K_X, S_i),
 	Yo = FORM(K_Y, S_o), Yi = FORM(K_Y, S_i),
 };
 
@@ -104,14 +103,14 @@ OP1(0x58, 0x5f, POP, 0, Zv) OP1(0x60, 0x61, OTHER, N64, __)
 OP1(0x62, 0x62, OTHER, N64, Gv, Mn) OP1(0x63, 0x63, ARPL, 0, Ew, Gw)
 OP1(0x68, 0x68, PUSH, 0, Iz) OP1(0x69, 0x69, IMUL, 0, Gv, Ev, Iz)
 OP1(0x6a, 0x6a, PUSH, 0, Ib) OP1(0x6b, 0x6b, IMUL, 0, Gv, Ev, Ib)
-OP1(0x6c, 0x6d, INS, 0, Yi, DX) OP1(0x6e, 0x6f, OUTS, 0, DX, Xi) OP1(0x70, 0x7f, JCC, 0, Jb)
+OP1(0x6c, 0x6d, INS, 0, Yi, DX) OP1(0x6e, 0x6f, OUTS, 0, DX, Xi) OP1(0x70, 0x7f, JCC, 0, Ib)
 OP1(0x80, 0x81, GRP_ALU, 0, Eo, Ii) OP1(0x82, 0x82, GRP_ALU, N64, Eb, Ib)
 OP1(0x83, 0x83, GRP_ALU, 0, Ev, Ib) OP1(0x84, 0x85, TEST, 0, Eo, Go)
 OP1(0x86, 0x87, XCHG, 0, Eo, Go) OP1(0x88, 0x89, MOV, 0, Eo, Go)
 OP1(0x8a, 0x8b, MOV, 0, Go, Eo) OP1(0x8c, 0x8c, MOV_FROM_SREG, 0, Es, Sw)
 OP1(0x8d, 0x8d, LEA, 0, Gv, Mn) OP1(0x8e, 0x8e, MOV_TO_SREG, 0, Sw, Es)
 OP1(0x8f, 0x8f, GRP_POP, 0, Ev) OP1(0x90, 0x97, XCHG, 0, Zv, Av)
-OP1(0x98, 0x99, OTHER, 0, __) OP1(0x9a, 0x9a, CALL_FAR, N64, Pn)
+OP1(0x98, 0x99, OTHER, 0, __) OP1(0x9a, 0x9a, CALL_FAR, N64, Iz, Iw)
 OP1(0x9e, 0x9f, OTHER, 0, __) OP1(0xa0, 0xa1, MOV, 0, Ao, Oo)
 OP1(0xa2, 0xa3, MOV, 0, Oo, Ao) OP1(0xa4, 0xa5, MOVS, 0, Yo, Xo)
 OP1(0xa6, 0xa7, CMPS, 0, Xo, Yo) OP1(0xa8, 0xa9, TEST, 0, Ao, Ii)
@@ -122,9 +121,9 @@ OP1(0xc2, 0xc2, RET, 0, Iw) OP1(0xc4, 0xc5, LOAD_FAR, N64, Gv, Mn)
 OP1(0xc6, 0xc7, GRP_MOV, 0, Eo, Ii) OP1(0xc8, 0xc8, OTHER, D64, Iw, Ib)
 OP1(0xca, 0xca, RET_FAR, 0, Iw) OP1(0xcd, 0xcd, INT, 0, Ib)
 OP1(0xd0, 0xd1, GRP_SHIFT, 0, Eo, K1) OP1(0xd2, 0xd3, GRP_SHIFT, 0, Eo, CL)
-OP1(0xd4, 0xd5, OTHER, N64, Ib) OP1(0xd8, 0xdf, OTHER, 0, En) OP1(0xe0, 0xe3, LOOP, 0, Jb)
-OP1(0xe4, 0xe5, IN, 0, Ai, Ib) OP1(0xe6, 0xe7, OUT, 0, Ib, Ai) OP1(0xe8, 0xe8, CALL, 0, Jz)
-OP1(0xe9, 0xe9, JMP, 0, Jz) OP1(0xea, 0xea, JMP_FAR, N64, Pn) OP1(0xeb, 0xeb, JMP, 0, Jb)
+OP1(0xd4, 0xd5, OTHER, N64, Ib) OP1(0xd8, 0xdf, OTHER, 0, En) OP1(0xe0, 0xe3, LOOP, 0, Ib)
+OP1(0xe4, 0xe5, IN, 0, Ai, Ib) OP1(0xe6, 0xe7, OUT, 0, Ib, Ai) OP1(0xe8, 0xe8, CALL, 0, Iz)
+OP1(0xe9, 0xe9, JMP, 0, Iz) OP1(0xea, 0xea, JMP_FAR, N64, Iz, Iw) OP1(0xeb, 0xeb, JMP, 0, Ib)
 OP1(0xec, 0xed, IN, 0, Ai, DX) OP1(0xee, 0xef, OUT, 0, DX, Ai)
 OP1(0xf6, 0xf7, GRP_UNARY, 0, Eo) OP1(0xf8, 0xf9, OTHER, 0, __)
 OP1(0xfc, 0xfd, OTHER, 0, __) OP1(0xfe, 0xfe, GRP_INC, 0, Eb)
@@ -144,7 +143,7 @@ OP2(0x21, 0x21, MOV_FROM_DR, Rl, Dl) OP2(0x22, 0x22, MOV_TO_CR, Cl, Rl)
 OP2(0x23, 0x23, MOV_TO_DR, Dl, Rl) OP2(0x28, 0x2f, OTHER, En)
 OP2(0x40, 0x4f, CMOVCC, Gv, Ev) OP2(0x50, 0x6f, OTHER, En) OP2(0x70, 0x73, OTHER, En, Ib)
 OP2(0x74, 0x76, OTHER, En) OP2(0x78, 0x78, VMREAD, El, Gl) OP2(0x79, 0x79, VMWRITE, Gl, El)
-OP2(0x7c, 0x7f, OTHER, En) OP2(0x80, 0x8f, JCC, Jz) OP2(0x90, 0x9f, SETCC, Eb)
+OP2(0x7c, 0x7f, OTHER, En) OP2(0x80, 0x8f, JCC, Iz) OP2(0x90, 0x9f, SETCC, Eb)
 OP2(0xa3, 0xa3, BT, Ev, Gv) OP2(0xa4, 0xa4, SHLD, Ev, Gv, Ib)
 OP2(0xa5, 0xa5, SHLD, Ev, Gv, CL) OP2(0xa6, 0xa7, OTHER, En) OP2(0xab, 0xab, BTS, Ev, Gv)
 OP2(0xac, 0xac, SHRD, Ev, Gv, Ib) OP2(0xad, 0xad, SHRD, Ev, Gv, CL)

@@ -41,14 +41,6 @@ static inline bool ring_put(struct ring *ring, u8 byte)
 	return true;
 }
 
-/* Append `byte`, losing the oldest one when full. */
-static inline void ring_force(struct ring *ring, u8 byte)
-{
-	if (ring_is_full(ring))
-		ring->tail++;
-	ring->data[ring->head++ & (ring->size_bytes - 1)] = byte;
-}
-
 /* Take the oldest byte into *byte; false when empty. */
 static inline bool ring_get(struct ring *ring, u8 *byte)
 {
