@@ -9,7 +9,6 @@
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
 #include "arch/x86/tsc.h"
-#include "core/gmem.h"
 #include "core/hv.h"
 #include "core/mon/command.h"
 #include "core/pause.h"
@@ -71,39 +70,16 @@ void cmd_regs(const struct args *a)
 
 /* --- memory --- */
 
-/* Addresses that can be no virtual ones are physical. */
-static enum err host_read(u64 address, u8 *out)
-{
-	u64 word;
-
-	if (address < BIT(46))
-		address = (u64)pa_to_va((hpa_t){ address });
-	if (load64_safe((void *)(address & ~7ull), &word))
-		return ERR_FAULT;
-	*out = (u8)(word >> (address % 8 * 8));
-	return ERR_NONE;
-}
-
-/* One byte where the arguments say. */
-static enum err byte_read(const struct args *a, u64 address, u8 *out)
-{
-	gpa_t gpa = { address };
-	u32 pf_err;
-
-	if (!a->vm)
-		return host_read(address, out);
-	if (a->has_vcpu && (hv_reg_get(a->v, REG_CR0) & CR0_PG) &&
-	    gmem_translate(a->v, (gva_t){ address }, ACCESS_READ, false, &gpa, &pf_err))
-		return ERR_FAULT;
-	return gmem_read(a->vm, gpa, out, 1);
-}
-
+/* Where the arguments say. Of the host, addresses that can be no virtual ones are physical. */
 static enum err bytes_read(const struct args *a, u64 address, void *out, u32 n)
 {
+	const u8 *p = address < BIT(46) ? pa_to_va((hpa_t){ address }) : (const void *)address;
 	enum err e = ERR_NONE;
 
+	if (a->vm)
+		return debug_memory(a->v, !a->has_vcpu, address, out, n, false);
 	for (u32 i = 0; i < n && !e; i++)
-		e = byte_read(a, address + i, (u8 *)out + i);
+		e = load8_safe(p + i, (u8 *)out + i);
 	return e;
 }
 
@@ -155,23 +131,26 @@ void cmd_x(const struct args *a)
 		x_show(a);
 }
 
+static enum err words_read(struct vcpu *v, u64 address, u64 *words, u32 nr)
+{
+	return debug_memory(v, false, address, (u8 *)words, 8 * nr, false);
+}
+
 /* Return addresses by frame pointers; then what on the stack may be one, where there are none. */
 static void bt_show(const struct args *a)
 {
 	u64 rip = hv_reg_get(a->v, REG_RIP), rsp = hv_reg_get(a->v, REG_RSP);
 	u64 frame[2] = { a->v->hot->gprs[GPR_RBP], rip };
-	struct args memory = *a;
 	u64 before, word;
 
-	memory.has_vcpu = true;
 	for (u32 i = 0; i < FRAMES_MAX; i++) {
 		console_print("  %016llx\n", (ull)frame[1]);
 		before = frame[0];
-		if (before < rsp || before % 8 || bytes_read(&memory, before, frame, 16) ||
+		if (before < rsp || before % 8 || words_read(a->v, before, frame, 2) ||
 		    frame[0] <= before)
 			break;
 	}
-	for (u32 i = 0; i < STACK_WORDS && !bytes_read(&memory, rsp + 8 * i, &word, 8); i++)
+	for (u32 i = 0; i < STACK_WORDS && !words_read(a->v, rsp + 8 * i, &word, 1); i++)
 		if (word - (rip - CODE_NEAR) < 2 * CODE_NEAR)
 			console_print("  %016llx ? at %016llx\n", (ull)word, (ull)(rsp + 8 * i));
 }
