@@ -128,40 +128,44 @@ build/BOOTX64.EFI: $(BOOT_O)
 
 # Variants of the core, for tests: the linker puts functions of tests/variant in front of others, and
 # the entry code is edited at the labels that name its steps. The objects are the same otherwise.
-VARIANT_inject := inject inject_vmx inject_svm open
-WRAPS_inject := testdev_read testdev_write vmx_stay svm_stay iso_root_cr3 npf_fast request_interrupt_fast
+VARIANT_inject := inject inject_vmx inject_svm open strict
+WRAPS_inject := testdev_read testdev_write vmx_stay svm_stay iso_root_cr3 npf_fast request_interrupt_fast iso_fault_handler_set
 # A request is made behind the last look at the requests; VMRUN gets another address; what has
 # happened is looked at before the host's interrupts are let in.
 EDIT_inject := /kick.pml: test/{n;s/$$/; movq %rbx, %rdi; call inject_window/};s/ISO_[EL].*//;s/^3:\tvmrun/\taddq inject_offset(%rip), %rax\n&/;s/^\tstgi/\tmovq (%rsp), %rdi; pushq %rax; call inject_out; popq %rax; stgi/
-VARIANT_fine := mark
-WRAPS_fine := testdev_read vmx_run vmx_stay svm_run svm_stay
+VARIANT_fine := mark strict
+WRAPS_fine := testdev_read vmx_run vmx_stay svm_run svm_stay iso_fault_handler_set
 EDIT_fine :=
 # C code sets and clears the mark.
-VARIANT_coarse := mark
+VARIANT_coarse := mark strict
 WRAPS_coarse := $(WRAPS_fine)
 EDIT_coarse := s/\(xchgq\|movb\) .*kick.pml: \(XCHG\|first store\|abandon\).*//
 FLAGS_coarse := -DCOARSE_MARK
 # The doors stay shut: everything on the full tables, for comparison.
-VARIANT_open := open
-WRAPS_open := iso_root_cr3 npf_fast request_interrupt_fast
+VARIANT_open := open strict
+WRAPS_open := iso_root_cr3 npf_fast request_interrupt_fast iso_fault_handler_set
 EDIT_open := s/ISO_[EL].*//
 # Every defence against guesses.
-VARIANT_spec := spec
-WRAPS_spec := spec_decide
+VARIANT_spec := spec strict
+WRAPS_spec := spec_decide iso_fault_handler_set
 EDIT_spec :=
 # The isolated code reads, writes and runs what it must not reach.
 VARIANT_probe := probe probe_fast
 WRAPS_probe := testdev_read testdev_write hypercall_fast page_init
 EDIT_probe :=
+# The same, but a fault there ends everything, as in all variants but the one above.
+VARIANT_strict := $(VARIANT_probe) strict
+WRAPS_strict := $(WRAPS_probe) iso_fault_handler_set
+EDIT_strict :=
 # An NMI at each instruction of the entry code and of what it calls: INT1 begins to step.
 VARIANT_nmi := nmi
 WRAPS_nmi := testdev_read testdev_write iso_fault_handler_set trap_fix_up trap_handle
 EDIT_nmi := s/^vmx_\(stay\|exit\):/&\n\t.byte 0xf1/;/^svm_stay:/,$${s/^\tISO_ENTER/&; .byte 0xf1/;s/^3:\tvmrun.*/&\n\t.byte 0xf1/;/^\tnop/{n;s/$$/; .byte 0xf1/}}
 # Monitor commands that break Lamina.
-VARIANT_words := words
-WRAPS_words := line_key lastwords_init acpi_reset
+VARIANT_words := words strict
+WRAPS_words := line_key lastwords_init acpi_reset iso_fault_handler_set
 EDIT_words :=
-VARIANTS := inject fine coarse open spec probe nmi words
+VARIANTS := inject fine coarse open spec probe strict nmi words
 
 define variant_rules
 build/$(1)/%.o: tests/variant/%.c $(GENERATED)

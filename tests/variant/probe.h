@@ -61,6 +61,8 @@ enum wild {
 	WILD_ADDRESS, /* one that is not canonical: #GP */
 	WILD_OPCODE,
 	WILD_WINDOW, /* a read while the window is open */
+	WILD_MC, /* what a machine check does, by INT: its stack, its handler */
+	WILD_DF, /* a push to nowhere, whose page fault has no stack, either */
 	WILD_KINDS
 };
 

@@ -51,6 +51,10 @@ ISO_TEXT NOINLINE static void wild(const struct vcpu_hot *hot, u64 what, u64 add
 		*(volatile u64 *)address = 0;
 	else if (what == WILD_JUMP)
 		__asm__ volatile("jmp *%0" : : "r"(address));
+	else if (what == WILD_MC)
+		__asm__ volatile("int $18");
+	else if (what == WILD_DF)
+		__asm__ volatile("movq %0, %%rsp; pushq %%rax" : : "r"(address) : "memory");
 	else
 		__asm__ volatile("ud2");
 }
