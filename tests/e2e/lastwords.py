@@ -11,6 +11,7 @@ WORDS = "build/words/BOOTX64.EFI"
 CONFIG = """\
 [lamina]
 on_end = "{on_end}"
+smt = true
 
 [[vm]]
 name = "guest"
