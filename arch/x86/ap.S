@@ -5,6 +5,7 @@
  * straight to long mode on the host's tables, which map this page at its own address meanwhile.
  */
 #include "arch/x86/regs.h"
+#include "gen/arch/x86/offsets.h"
 
 	.section .rodata.ap, "a"
 	.balign 16

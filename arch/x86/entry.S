@@ -7,6 +7,14 @@
 #include "arch/x86/spec.h"
 #include "gen/arch/x86/offsets.h"
 
+	.macro gs_base_set base
+	movl $MSR_GS_BASE, %ecx
+	movq \base, %rax
+	movq %rax, %rdx
+	shrq $32, %rdx
+	wrmsr
+	.endm
+
 	.section .text.start, "ax"
 	.globl _start
 	.type _start, @function
@@ -14,11 +22,7 @@
 _start:
 	cli
 	cld
-	movl $MSR_GS_BASE, %ecx
-	leaq percpu_boot(%rip), %rax
-	movq %rax, %rdx
-	shrq $32, %rdx
-	wrmsr
+	gs_base_set $percpu_boot
 	leaq boot_stack_end(%rip), %rsp
 	xorl %ebp, %ebp
 	call core_main
@@ -56,39 +60,15 @@ trap_stubs:
 
 	.macro registers_push
 	cld
-	pushq %rax
-	pushq %rbx
-	pushq %rcx
-	pushq %rdx
-	pushq %rsi
-	pushq %rdi
-	pushq %rbp
-	pushq %r8
-	pushq %r9
-	pushq %r10
-	pushq %r11
-	pushq %r12
-	pushq %r13
-	pushq %r14
-	pushq %r15
+	.irp r, rax, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+	pushq %\r
+	.endr
 	.endm
 
 	.macro registers_pop_iret
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rbp
-	popq %rdi
-	popq %rsi
-	popq %rdx
-	popq %rcx
-	popq %rbx
-	popq %rax
+	.irp r, r15, r14, r13, r12, r11, r10, r9, r8, rbp, rdi, rsi, rdx, rcx, rbx, rax
+	popq %\r
+	.endr
 	addq $16, %rsp
 	iretq
 	.endm
@@ -106,14 +86,6 @@ trap_common:
 	call trap_handle
 	registers_pop_iret
 	.size trap_common, . - trap_common
-
-	.macro gs_base_set base
-	movl $MSR_GS_BASE, %ecx
-	movq \base, %rax
-	movq %rax, %rdx
-	shrq $32, %rdx
-	wrmsr
-	.endm
 
 	.macro gs_base_swap new, old
 	movl $MSR_GS_BASE, %ecx

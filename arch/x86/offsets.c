@@ -24,6 +24,11 @@ void offsets(void)
 	OFFSET(PERCPU_FULL_CR3, percpu, full_cr3);
 	OFFSET(PERCPU_STACK_TOP, percpu, stack_top);
 	OFFSET(PERCPU_SPEC_GUEST, percpu, spec_guest);
+#define EXCEPTION(name, vector, text) DEFINE(EXC_##name, vector);
+#include "arch/x86/exceptions.def"
+#define MSR(name, number) DEFINE(MSR_##name, number);
+#define MSR_RANGE(name, first, last)
+#include "arch/x86/msrs.def"
 #define SPEC_ACTION(name, text) DEFINE(SPEC_DO_##name, SPEC_DO_##name);
 #include "arch/x86/spec.def"
 }

@@ -89,31 +89,6 @@
 #define DR7_FIXED 0x400
 #define DR7_GD REG_BIT(13)
 
-/* Exception vectors */
-#define EXC_DE 0
-#define EXC_DB 1
-#define EXC_NMI 2
-#define EXC_BP 3
-#define EXC_OF 4
-#define EXC_BR 5
-#define EXC_UD 6
-#define EXC_NM 7
-#define EXC_DF 8
-#define EXC_TS 10
-#define EXC_NP 11
-#define EXC_SS 12
-#define EXC_GP 13
-#define EXC_PF 14
-#define EXC_MF 16
-#define EXC_AC 17
-#define EXC_MC 18
-#define EXC_XM 19
-#define EXC_VE 20
-#define EXC_CP 21
-#define EXC_HV 28
-#define EXC_VC 29
-#define EXC_SX 30
-
 /* Exceptions that push an error code, as a mask of vectors. */
 #define EXC_WITH_ERROR_CODE 0x60227d00
 
@@ -141,8 +116,9 @@
 #define IRQ_CONSOLE 0xf6 /* a serial line has received something */
 #define IRQ_SPURIOUS 0xff
 
-/* MSR numbers: MSR_<name> for each line of msrs.def. */
+/* Assembly has those of the following that it needs from arch/x86/offsets.c. */
 #ifndef __ASSEMBLER__
+/* MSR numbers: MSR_<name> for each of msrs.def. */
 enum msr {
 #define MSR(name, number) MSR_##name = (number),
 #define MSR_RANGE(name, first, last) MSR_##name = (first), MSR_##name##_LAST = (last),
@@ -150,11 +126,13 @@ enum msr {
 #undef MSR
 #undef MSR_RANGE
 };
-#else
-#define MSR_SPEC_CTRL 0x48
-#define MSR_PRED_CMD 0x49
-#define MSR_EFER 0xc0000080
-#define MSR_GS_BASE 0xc0000101
+
+/* Exception vectors */
+enum {
+#define EXCEPTION(name, vector, text) EXC_##name = (vector),
+#include "arch/x86/exceptions.def"
+#undef EXCEPTION
+};
 #endif
 
 /* IA32_APIC_BASE */

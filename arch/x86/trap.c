@@ -20,29 +20,9 @@ static void (*irq_handlers[256])(void); /* [a] */
 static void (*nmi_handler)(const struct trap_frame *frame); /* [a] */
 
 static const char *const names[32] = {
-	[EXC_DE] = "divide error",
-	[EXC_DB] = "debug exception",
-	[EXC_NMI] = "NMI",
-	[EXC_BP] = "breakpoint",
-	[EXC_OF] = "overflow",
-	[EXC_BR] = "bound range exceeded",
-	[EXC_UD] = "invalid opcode",
-	[EXC_NM] = "device not available",
-	[EXC_DF] = "double fault",
-	[EXC_TS] = "invalid TSS",
-	[EXC_NP] = "segment not present",
-	[EXC_SS] = "stack fault",
-	[EXC_GP] = "general protection fault",
-	[EXC_PF] = "page fault",
-	[EXC_MF] = "x87 error",
-	[EXC_AC] = "alignment check",
-	[EXC_MC] = "machine check",
-	[EXC_XM] = "SIMD error",
-	[EXC_VE] = "virtualization exception",
-	[EXC_CP] = "control protection exception",
-	[EXC_HV] = "hypervisor injection exception",
-	[EXC_VC] = "VMM communication exception",
-	[EXC_SX] = "security exception",
+#define EXCEPTION(name, vector, text) [vector] = text,
+#include "arch/x86/exceptions.def"
+#undef EXCEPTION
 };
 
 const char *trap_name(u64 vector)
