@@ -12,10 +12,8 @@
 #define ID_SHIFT 24 /* in the xAPIC's ID and ICR2 registers */
 #define CALIBRATE_US 10000
 
-#define PIC1_COMMAND 0x20
-#define PIC1_DATA 0x21
-#define PIC2_COMMAND 0xa0
-#define PIC2_DATA 0xa1
+#define PIC1_PORT 0x20
+#define PIC2_PORT 0xa0
 
 static volatile u8 *regs ISO_SHARED; /* [c] xAPIC registers; NULL: x2APIC */
 static bool has_deadline ISO_SHARED; /* [c] the timer takes a TSC deadline */
@@ -81,15 +79,15 @@ ISO_TEXT void apic_icr_write(u32 apic_id, u32 low)
 /* The legacy controllers: move their vectors away from the exceptions, then mask every line. */
 static void pic_off(void)
 {
-	static const u8 setup[][2] = { { 0x11, 0 }, { IRQ_FIRST, 1 }, { 4, 1 }, { 1, 1 } };
-	static const u8 setup2[][2] = { { 0x11, 0 }, { IRQ_FIRST + 8, 1 }, { 2, 1 }, { 1, 1 } };
+	static const u8 steps[][3] = { /* offset of the port, value for each of the two */
+		{ 0, 0x11, 0x11 }, { 1, IRQ_FIRST, IRQ_FIRST + 8 },
+		{ 1, 4, 2 }, { 1, 1, 1 }, { 1, 0xff, 0xff },
+	};
 
-	for (unsigned i = 0; i < ARRAY_SIZE(setup); i++) {
-		out8(PIC1_COMMAND + setup[i][1], setup[i][0]);
-		out8(PIC2_COMMAND + setup2[i][1], setup2[i][0]);
+	for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+		out8(PIC1_PORT + steps[i][0], steps[i][1]);
+		out8(PIC2_PORT + steps[i][0], steps[i][2]);
 	}
-	out8(PIC1_DATA, 0xff);
-	out8(PIC2_DATA, 0xff);
 }
 
 /* Firmware may have left without ending an interrupt, which would hold back all lower ones. */

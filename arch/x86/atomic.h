@@ -12,6 +12,11 @@
 
 #include "core/lib/types.h"
 
+#define ATOMIC_FETCH(type, op)                                                                     \
+	static inline type atomic_##op##_##type(type *p, type value)                               \
+	{                                                                                          \
+		return __atomic_fetch_##op(p, value, __ATOMIC_SEQ_CST);                            \
+	}
 #define ATOMIC_OPS(type)                                                                           \
 	static inline type atomic_load_##type(const type *p)                                       \
 	{                                                                                          \
@@ -33,22 +38,10 @@
 	{                                                                                          \
 		return __atomic_exchange_n(p, value, __ATOMIC_SEQ_CST);                            \
 	}                                                                                          \
-	static inline type atomic_add_##type(type *p, type value)                                  \
-	{                                                                                          \
-		return __atomic_fetch_add(p, value, __ATOMIC_SEQ_CST);                             \
-	}                                                                                          \
-	static inline type atomic_sub_##type(type *p, type value)                                  \
-	{                                                                                          \
-		return __atomic_fetch_sub(p, value, __ATOMIC_SEQ_CST);                             \
-	}                                                                                          \
-	static inline type atomic_or_##type(type *p, type value)                                   \
-	{                                                                                          \
-		return __atomic_fetch_or(p, value, __ATOMIC_SEQ_CST);                              \
-	}                                                                                          \
-	static inline type atomic_and_##type(type *p, type value)                                  \
-	{                                                                                          \
-		return __atomic_fetch_and(p, value, __ATOMIC_SEQ_CST);                             \
-	}                                                                                          \
+	ATOMIC_FETCH(type, add)                                                                    \
+	ATOMIC_FETCH(type, sub)                                                                    \
+	ATOMIC_FETCH(type, or)                                                                     \
+	ATOMIC_FETCH(type, and)                                                                    \
 	/* True if *p was `old` and is now `value`; else *p is untouched. */                       \
 	static inline bool atomic_cas_##type(type *p, type old, type value)                        \
 	{                                                                                          \
@@ -61,6 +54,7 @@ ATOMIC_OPS(u16)
 ATOMIC_OPS(u32)
 ATOMIC_OPS(u64)
 #undef ATOMIC_OPS
+#undef ATOMIC_FETCH
 
 /* The pointer forms work on an lvalue of any pointer type. */
 #define atomic_load_ptr(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)

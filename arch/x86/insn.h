@@ -155,17 +155,20 @@ static inline void debug_addresses_save(u64 dr[4])
 }
 #undef INSN_REG
 
-/* Extended control register 0; needs CR4.OSXSAVE. */
-static inline enum err xsetbv_safe(u32 index, u64 value)
-{
-	u32 fault;
+/* A _safe instruction without outputs as a function, and its inputs: ERR_FAULT if it did. */
+#define INSN_SAFE(name, parameters, insn, ...)                                                     \
+	static inline enum err name parameters                                                     \
+	{                                                                                          \
+		u32 fault;                                                                         \
+                                                                                                   \
+		__asm__ volatile(SAFE(insn)                                                        \
+				 : [fault] "=&r"(fault) : __VA_ARGS__ : "memory", "cc");           \
+		return fault ? ERR_FAULT : ERR_NONE;                                               \
+	}
 
-	__asm__ volatile(SAFE("xsetbv")
-			 : [fault] "=&r"(fault)
-			 : "c"(index), "a"((u32)value), "d"((u32)(value >> 32))
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
+/* Extended control register 0; needs CR4.OSXSAVE. */
+INSN_SAFE(xsetbv_safe, (u32 index, u64 value), "xsetbv",
+	  "c"(index), "a"((u32)value), "d"((u32)(value >> 32)))
 
 /* Instructions without operands. */
 #define INSN_BARE(name, insn)                                                                      \
@@ -289,61 +292,30 @@ static inline void insn_xsave(void *area, u64 mask)
 }
 
 /* ERR_FAULT if the area is not valid: a guest's own XSAVE area never gets here, ours is. */
-static inline enum err insn_xrstor_safe(const void *area, u64 mask)
-{
-	u32 fault;
+INSN_SAFE(insn_xrstor_safe, (const void *area, u64 mask), "xrstor64 (%[area])",
+	  [area] "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32)))
 
-	__asm__ volatile(SAFE("xrstor64 (%[area])")
-			 : [fault] "=&r"(fault)
-			 : [area] "r"(area), "a"((u32)mask), "d"((u32)(mask >> 32))
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
-static inline enum err insn_fxrstor_safe(const void *area)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("fxrstor64 (%[area])")
-			 : [fault] "=&r"(fault)
-			 : [area] "r"(area)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
+INSN_SAFE(insn_fxrstor_safe, (const void *area), "fxrstor64 (%[area])", [area] "r"(area))
 
 /* Memory that may not be mapped. */
-static inline enum err load8_safe(const void *p, u8 *value)
-{
-	u32 fault;
+#define LOAD_SAFE(bits, mov)                                                                       \
+	static inline enum err load##bits##_safe(const void *p, u##bits *value)                    \
+	{                                                                                          \
+		u32 fault;                                                                         \
+                                                                                                   \
+		__asm__ volatile(SAFE(mov " (%[p]), %[value]")                                     \
+				 : [fault] "=&r"(fault), [value] "=&r"(*value)                     \
+				 : [p] "r"(p)                                                      \
+				 : "memory", "cc");                                                \
+		return fault ? ERR_FAULT : ERR_NONE;                                               \
+	}
+LOAD_SAFE(8, "movb")
+LOAD_SAFE(64, "movq")
+#undef LOAD_SAFE
 
-	__asm__ volatile(SAFE("movb (%[p]), %[value]")
-			 : [fault] "=&r"(fault), [value] "=&q"(*value)
-			 : [p] "r"(p)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
-static inline enum err store8_safe(void *p, u8 value)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("movb %[value], (%[p])")
-			 : [fault] "=&r"(fault)
-			 : [p] "r"(p), [value] "q"(value)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
-
-static inline enum err load64_safe(const void *p, u64 *value)
-{
-	u32 fault;
-
-	__asm__ volatile(SAFE("movq (%[p]), %[value]")
-			 : [fault] "=&r"(fault), [value] "=&r"(*value)
-			 : [p] "r"(p)
-			 : "memory", "cc");
-	return fault ? ERR_FAULT : ERR_NONE;
-}
+INSN_SAFE(store8_safe, (void *p, u8 value), "movb %[value], (%[p])",
+	  [p] "r"(p), [value] "q"(value))
+#undef INSN_SAFE
 
 /* a * b / c with 128 bits in between; the result must fit 64 bits, c != 0, or it faults. */
 static inline u64 mul_div_u64(u64 a, u64 b, u64 c)
