@@ -20,11 +20,11 @@
 #define E_R BIT(0)
 #define E_W BIT(1)
 #define E_X BIT(2)
-#define E_MT_SHIFT 3
-#define E_MT_UC 0ull
-#define E_MT_WC 1ull
-#define E_MT_WB 6ull
+#define E_WC (1ull << 3)
+#define E_WB (6ull << 3)
 #define E_IPAT BIT(6)
+#define E_A BIT(8)
+#define E_D BIT(9)
 #define E_SUPPRESS_VE BIT(63)
 
 void pt_store(u64 *entry, u64 value)
@@ -38,96 +38,40 @@ const struct pt_mem pt_mem_default = {
 	.store = pt_store,
 };
 
-static u64 ept_bits(u64 attr)
-{
-	u64 bits = attr & (PT_R | PT_W | PT_X); /* the same positions */
+/* Rights are decided at the leaf, so tables grant all. Memory types by PAT_HOST's first four. */
+#define HOST_FORMAT(leaf_bits)                                                                     \
+	{                                                                                          \
+		.present = H_P, .table = H_P | H_W | H_U | H_A, .leaf = (leaf_bits),               \
+		.vary = H_A | H_D, .write = H_W | H_D, .no_execute = H_NX, .user = H_U,            \
+		.wc = H_PWT, .uc = H_PCD | H_PWT,                                                  \
+	}
 
-	if (attr & PT_IGNORE_PAT)
-		bits |= E_IPAT;
-	if (attr & PT_UC)
-		return bits; /* memory type 0 */
-	return bits | ((attr & PT_WC) ? E_MT_WC : E_MT_WB) << E_MT_SHIFT;
-}
-
-/* Memory types by the first four entries of PAT_HOST. */
-static u64 host_bits(u64 attr)
-{
-	u64 bits = (attr & PT_X) ? 0 : H_NX;
-
-	if (attr & PT_W)
-		bits |= H_W | H_D;
-	if (attr & PT_U)
-		bits |= H_U;
-	if (attr & PT_UC)
-		bits |= H_PCD | H_PWT;
-	else if (attr & PT_WC)
-		bits |= H_PWT;
-	return bits;
-}
-
-static u64 ept_attr(u64 entry)
-{
-	u64 type = bits_get(entry, 5, 3);
-	u64 attr = entry & (PT_R | PT_W | PT_X);
-
-	if (entry & E_IPAT)
-		attr |= PT_IGNORE_PAT;
-	if (type == E_MT_UC)
-		attr |= PT_UC;
-	return type == E_MT_WC ? attr | PT_WC : attr;
-}
-
-static u64 host_attr(u64 entry)
-{
-	u64 attr = PT_R;
-
-	if (entry & H_W)
-		attr |= PT_W;
-	if (!(entry & H_NX))
-		attr |= PT_X;
-	if (entry & H_U)
-		attr |= PT_U;
-	if (entry & H_PCD)
-		return attr | PT_UC;
-	return (entry & H_PWT) ? attr | PT_WC : attr;
-}
-
-/* Rights are decided at the leaf, so tables grant all of them. */
 static const struct pt_format formats[] = {
-	[PT_HOST] = { .bits = host_bits,
-		      .attr = host_attr,
-		      .present = H_P,
-		      .table = H_P | H_W | H_U | H_A,
-		      .leaf = H_P | H_A,
-		      .vary = H_A | H_D },
-	[PT_EPT] = { .bits = ept_bits,
-		     .attr = ept_attr,
-		     .empty = E_SUPPRESS_VE,
-		     .present = E_R | E_W | E_X,
-		     .table = E_R | E_W | E_X,
-		     .leaf = E_SUPPRESS_VE,
-		     .vary = BIT(8) | BIT(9) },
-	[PT_NPT] = { .bits = host_bits,
-		     .attr = host_attr,
-		     .present = H_P,
-		     .table = H_P | H_W | H_U | H_A,
-		     .leaf = H_P | H_U | H_A,
-		     .vary = H_A | H_D },
+	[PT_HOST] = HOST_FORMAT(H_P | H_A),
+	[PT_NPT] = HOST_FORMAT(H_P | H_U | H_A),
+	[PT_EPT] = { .empty = E_SUPPRESS_VE, .present = E_R | E_W | E_X, .table = E_R | E_W | E_X,
+		     .leaf = E_SUPPRESS_VE | E_R, .vary = E_A | E_D, .write = E_W, .execute = E_X,
+		     .wb = E_WB, .wc = E_WC, .ignore_pat = E_IPAT },
 };
 
-static u64 leaf_make(const struct pt_format *f, u64 pa, u64 attr, unsigned level)
+u64 pt_leaf_bits(const struct pt *pt, u64 attr)
 {
-	return pa | f->leaf | f->bits(attr) | (level > 1 ? PT_LARGE : 0);
+	const struct pt_format *f = pt->format;
+	u64 type = attr & PT_UC ? f->uc : attr & PT_WC ? f->wc : f->wb;
+
+	return f->leaf | type | (attr & PT_W ? f->write : 0) |
+	       (attr & PT_X ? f->execute : f->no_execute) | (attr & PT_U ? f->user : 0) |
+	       (attr & PT_IGNORE_PAT ? f->ignore_pat : 0);
+}
+
+static u64 large(unsigned level)
+{
+	return level > 1 ? PT_LARGE : 0;
 }
 
 static bool is_present(const struct pt *pt, u64 entry)
 {
 	return entry & pt->format->present;
-}
-
-static u64 leaf_pa(u64 entry, unsigned level)
-{
-	return entry & PT_ADDRESS & ~(pt_level_bytes(level) - 1);
 }
 
 /* A table that nobody sees yet, so the order of these stores does not matter. */
@@ -144,33 +88,22 @@ static u64 *table_make(struct pt *pt, u64 first, u64 step)
 }
 
 /* One store makes a filled table visible; it is a release, so the contents are visible before. */
-static void table_link(struct pt *pt, u64 *entry, const u64 *table)
+static enum err entry_extend(struct pt *pt, u64 *entry, u64 first, u64 step)
 {
-	pt->mem->store(entry, va_to_pa(table).v | pt->format->table);
-}
-
-static enum err entry_extend(struct pt *pt, u64 *entry)
-{
-	u64 *table = table_make(pt, pt->format->empty, 0);
+	u64 *table = table_make(pt, first, step);
 
 	if (!table)
 		return ERR_NOMEM;
-	table_link(pt, entry, table);
+	pt->mem->store(entry, va_to_pa(table).v | pt->format->table);
 	return ERR_NONE;
 }
 
 /* Replace a large leaf by a table that maps the same: no translation changes. */
 static enum err entry_split(struct pt *pt, u64 *entry, unsigned level)
 {
-	u64 old = atomic_load_u64(entry);
-	u64 first = leaf_make(pt->format, leaf_pa(old, level), pt->format->attr(old),
-			      level - 1);
-	u64 *table = table_make(pt, first, pt_level_bytes(level - 1));
+	u64 first = (atomic_load_u64(entry) & ~PT_LARGE) | large(level - 1);
 
-	if (!table)
-		return ERR_NOMEM;
-	table_link(pt, entry, table);
-	return ERR_NONE;
+	return entry_extend(pt, entry, first, pt_level_bytes(level - 1));
 }
 
 static void entry_set(struct pt *pt, u64 *entry, u64 value, bool *stale)
@@ -235,7 +168,7 @@ static unsigned level_fitting(const struct pt *pt, u64 va, u64 pa, u64 size_byte
 }
 
 /* Make the walk for `va` end at `target` or below, and store the leaf there. */
-static enum err map_one(struct pt *pt, u64 va, u64 pa, u64 attr, unsigned *target, bool *stale)
+static enum err map_one(struct pt *pt, u64 va, u64 pa, u64 bits, unsigned *target, bool *stale)
 {
 	unsigned level;
 	u64 *entry = walk(pt, va, &level);
@@ -244,19 +177,20 @@ static enum err map_one(struct pt *pt, u64 va, u64 pa, u64 attr, unsigned *targe
 	while (!err && level > *target) {
 		bool is_leaf = is_present(pt, atomic_load_u64(entry));
 
-		err = is_leaf ? entry_split(pt, entry, level) : entry_extend(pt, entry);
+		err = is_leaf ? entry_split(pt, entry, level) :
+				entry_extend(pt, entry, pt->format->empty, 0);
 		entry = walk(pt, va, &level);
 	}
 	if (err)
 		return err;
 	*target = level;
-	entry_set(pt, entry, leaf_make(pt->format, pa, attr, level), stale);
+	entry_set(pt, entry, pa | bits | large(level), stale);
 	return ERR_NONE;
 }
 
 enum err pt_map(struct pt *pt, u64 va, hpa_t pa, u64 size_bytes, u64 attr, bool *stale)
 {
-	u64 done = 0;
+	u64 bits = pt_leaf_bits(pt, attr), done = 0;
 
 	if (!is_attr_ok(attr) || !IS_ALIGNED(va | pa.v | size_bytes, PAGE_SIZE))
 		return ERR_INVAL;
@@ -264,7 +198,7 @@ enum err pt_map(struct pt *pt, u64 va, hpa_t pa, u64 size_bytes, u64 attr, bool 
 		return ERR_RANGE;
 	while (done < size_bytes) {
 		unsigned level = level_fitting(pt, va + done, pa.v + done, size_bytes - done);
-		enum err err = map_one(pt, va + done, pa.v + done, attr, &level, stale);
+		enum err err = map_one(pt, va + done, pa.v + done, bits, &level, stale);
 
 		if (err)
 			return err;
@@ -285,11 +219,6 @@ static enum err entry_extend_shared(struct pt *pt, u64 *entry)
 		atomic_sub_u64(&pt->nr_tables, 1);
 	}
 	return ERR_NONE;
-}
-
-u64 pt_leaf_bits(const struct pt *pt, u64 attr)
-{
-	return leaf_make(pt->format, 0, attr, 1);
 }
 
 /* Does a leaf of `bytes` bytes from `start` on lie in [first, first + size_bytes)? */
@@ -318,7 +247,7 @@ enum err pt_fill(struct pt *pt, u64 va, u64 first, u64 size_bytes, hpa_t pa, u64
 				return ERR_NOMEM;
 		} else if (atomic_cas_u64(entry, pt->format->empty,
 					  (ALIGN_DOWN(va, bytes) + shift_bytes) | bits |
-						  (level > 1 ? PT_LARGE : 0))) {
+						  large(level))) {
 			return ERR_NONE;
 		}
 	}
@@ -360,10 +289,7 @@ struct pt_leaf pt_lookup(const struct pt *pt, u64 va)
 		leaf.entry = atomic_load_u64(walk(pt, va, &leaf.level));
 	} while (leaf.level > 1 && is_present(pt, leaf.entry) && !(leaf.entry & PT_LARGE));
 	leaf.is_present = is_present(pt, leaf.entry);
-	if (leaf.is_present) {
-		leaf.pa.v =
-			leaf_pa(leaf.entry, leaf.level) | (va & (pt_level_bytes(leaf.level) - 1));
-		leaf.attr = pt->format->attr(leaf.entry);
-	}
+	if (leaf.is_present)
+		leaf.pa.v = (leaf.entry & PT_ADDRESS) | (va & (pt_level_bytes(leaf.level) - 1));
 	return leaf;
 }

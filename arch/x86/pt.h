@@ -42,13 +42,13 @@ enum pt_kind { PT_HOST, PT_EPT, PT_NPT };
 
 /* What differs between the formats; one constant of each kind exists. */
 struct pt_format {
-	u64 (*bits)(u64 attr); /* PT_* to the bits of a leaf, and back */
-	u64 (*attr)(u64 entry);
 	u64 empty; /* a not-present entry */
 	u64 present; /* present if any of these is set */
 	u64 table; /* bits of an entry that points to a table */
 	u64 leaf; /* bits that every leaf has */
 	u64 vary; /* bits that hardware may set by itself (accessed, dirty) */
+	u64 write, execute, no_execute, user; /* bits of a leaf with such rights */
+	u64 wb, wc, uc, ignore_pat; /* and memory types */
 };
 
 /* Where tables come from. `alloc` returns a page of any content, or NULL. */
@@ -73,7 +73,6 @@ struct pt {
 /* What a lookup found. */
 struct pt_leaf {
 	hpa_t pa; /* of the byte asked for; 0 if not present */
-	u64 attr; /* PT_*; 0 if not present */
 	u64 entry; /* as it is in the table */
 	unsigned level; /* of that entry: 1, 2, 3, or 4 if even the third table is missing */
 	bool is_present;
@@ -113,7 +112,7 @@ hpa_t pt_root(const struct pt *pt);
 enum err pt_map(struct pt *pt, u64 va, hpa_t pa, u64 size_bytes, u64 attr,
 		bool *stale) __must_check;
 
-/* What pt_fill() wants to know about `attr`: PT_*, valid. */
+/* The bits of a page's leaf besides its address, as pt_fill() wants them. `attr`: PT_*, valid. */
 u64 pt_leaf_bits(const struct pt *pt, u64 attr);
 
 /*
