@@ -24,6 +24,9 @@ void offsets(void)
 	OFFSET(PERCPU_FULL_CR3, percpu, full_cr3);
 	OFFSET(PERCPU_STACK_TOP, percpu, stack_top);
 	OFFSET(PERCPU_SPEC_GUEST, percpu, spec_guest);
+	DEFINE(CR4_PAE, CR4_PAE);
+	DEFINE(EFER_LME, EFER_LME);
+	DEFINE(EFER_NXE, EFER_NXE);
 #define EXCEPTION(name, vector, text) DEFINE(EXC_##name, vector);
 #include "arch/x86/exceptions.def"
 #define MSR(name, number) DEFINE(MSR_##name, number);

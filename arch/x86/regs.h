@@ -13,7 +13,7 @@
 #define REG_BIT(n) BIT(n)
 #endif
 
-/* CR0, CR3, CR4 */
+/* CR0, CR3 */
 #define CR0_PE REG_BIT(0)
 #define CR0_MP REG_BIT(1)
 #define CR0_EM REG_BIT(2)
@@ -29,35 +29,6 @@
 #define CR3_PCID_MASK 0xfff
 #define CR3_NO_FLUSH REG_BIT(63)
 
-#define CR4_VME REG_BIT(0)
-#define CR4_PVI REG_BIT(1)
-#define CR4_TSD REG_BIT(2)
-#define CR4_DE REG_BIT(3)
-#define CR4_PSE REG_BIT(4)
-#define CR4_PAE REG_BIT(5)
-#define CR4_MCE REG_BIT(6)
-#define CR4_PGE REG_BIT(7)
-#define CR4_PCE REG_BIT(8)
-#define CR4_OSFXSR REG_BIT(9)
-#define CR4_OSXMMEXCPT REG_BIT(10)
-#define CR4_UMIP REG_BIT(11)
-#define CR4_LA57 REG_BIT(12)
-#define CR4_VMXE REG_BIT(13)
-#define CR4_FSGSBASE REG_BIT(16)
-#define CR4_PCIDE REG_BIT(17)
-#define CR4_OSXSAVE REG_BIT(18)
-#define CR4_SMEP REG_BIT(20)
-#define CR4_SMAP REG_BIT(21)
-#define CR4_PKE REG_BIT(22)
-
-#define EFER_SCE REG_BIT(0)
-#define EFER_LME REG_BIT(8)
-#define EFER_LMA REG_BIT(10)
-#define EFER_NXE REG_BIT(11)
-#define EFER_SVME REG_BIT(12)
-#define EFER_FFXSR REG_BIT(14)
-#define EFER_AIBRSE REG_BIT(21)
-
 /* SPEC_CTRL, PRED_CMD, FLUSH_CMD and AMD's BP_CFG */
 #define SPEC_CTRL_IBRS 1
 #define SPEC_CTRL_BHI_DIS_S REG_BIT(10)
@@ -66,21 +37,6 @@
 #define BP_CFG_SPEC_REDUCE REG_BIT(4)
 
 #define RFLAGS_STATUS 0x8d5 /* CF, PF, AF, ZF, SF, OF */
-#define RFLAGS_FIXED REG_BIT(1) /* always 1 */
-#define RFLAGS_TF REG_BIT(8)
-#define RFLAGS_IF REG_BIT(9)
-#define RFLAGS_DF REG_BIT(10)
-#define RFLAGS_AC REG_BIT(18)
-#define RFLAGS_ID REG_BIT(21)
-
-#define XCR0_X87 REG_BIT(0)
-#define XCR0_SSE REG_BIT(1)
-#define XCR0_AVX REG_BIT(2)
-#define XCR0_OPMASK REG_BIT(5)
-#define XCR0_ZMM_HI256 REG_BIT(6)
-#define XCR0_HI16_ZMM REG_BIT(7)
-#define XCR0_PKRU REG_BIT(9)
-#define XCR0_TILEDATA REG_BIT(18)
 
 /* Debug registers: bits that always read 1, and causes in DR6. */
 #define DR6_FIXED 0xffff0ff0
@@ -91,13 +47,6 @@
 
 /* Exceptions that push an error code, as a mask of vectors. */
 #define EXC_WITH_ERROR_CODE 0x60227d00
-
-/* Page-fault error code */
-#define PF_PRESENT REG_BIT(0) /* 1: rights, 0: not present */
-#define PF_WRITE REG_BIT(1)
-#define PF_USER REG_BIT(2)
-#define PF_RSVD REG_BIT(3)
-#define PF_FETCH REG_BIT(4) /* instruction fetch */
 
 /* Selectors of the host's GDT; the data selector is needed by nobody but SS after a fault. */
 #define SEL_NULL 0x00
@@ -118,6 +67,25 @@
 
 /* Assembly has those of the following that it needs from arch/x86/offsets.c. */
 #ifndef __ASSEMBLER__
+/* CR4, EFER, RFLAGS, XCR0, and the error code of a page fault. */
+enum {
+	CR4_VME = BIT(0), CR4_PVI = BIT(1), CR4_TSD = BIT(2), CR4_DE = BIT(3),
+	CR4_PSE = BIT(4), CR4_PAE = BIT(5), CR4_MCE = BIT(6), CR4_PGE = BIT(7),
+	CR4_PCE = BIT(8), CR4_OSFXSR = BIT(9), CR4_OSXMMEXCPT = BIT(10), CR4_UMIP = BIT(11),
+	CR4_LA57 = BIT(12), CR4_VMXE = BIT(13), CR4_FSGSBASE = BIT(16), CR4_PCIDE = BIT(17),
+	CR4_OSXSAVE = BIT(18), CR4_SMEP = BIT(20), CR4_SMAP = BIT(21), CR4_PKE = BIT(22),
+	EFER_SCE = BIT(0), EFER_LME = BIT(8), EFER_LMA = BIT(10), EFER_NXE = BIT(11),
+	EFER_SVME = BIT(12), EFER_FFXSR = BIT(14), EFER_AIBRSE = BIT(21),
+	RFLAGS_FIXED = BIT(1), RFLAGS_TF = BIT(8), RFLAGS_IF = BIT(9), RFLAGS_DF = BIT(10),
+	RFLAGS_AC = BIT(18), RFLAGS_ID = BIT(21),
+	XCR0_X87 = BIT(0), XCR0_SSE = BIT(1), XCR0_AVX = BIT(2), XCR0_OPMASK = BIT(5),
+	XCR0_ZMM_HI256 = BIT(6), XCR0_HI16_ZMM = BIT(7), XCR0_PKRU = BIT(9),
+	XCR0_TILEDATA = BIT(18),
+	/* a fault of a page that is present is one of rights */
+	PF_PRESENT = BIT(0), PF_WRITE = BIT(1), PF_USER = BIT(2), PF_RSVD = BIT(3),
+	PF_FETCH = BIT(4),
+};
+
 /* MSR numbers: MSR_<name> for each of msrs.def. */
 enum msr {
 #define MSR(name, number) MSR_##name = (number),
