@@ -106,15 +106,23 @@ static const char *const feature_texts[] = {
 #undef FEATURE
 };
 
+void bits_print(char *text, size_t size, const char *what, const char *const *names, u64 bits)
+{
+	*text = 0;
+	for (; bits; bits &= bits - 1) {
+		const char *name = names[bit_first(bits)];
+		size_t len = strlen(text);
+
+		if (*name)
+			snprintf(text + len, size - len, "%s%s", len ? ", " : what, name);
+	}
+}
+
 void cpu_report(void)
 {
-	char list[160] = "";
-	size_t len = 0;
+	char list[160];
 
-	for (unsigned i = 0; i < NR_CPU_FEATURES; i++)
-		if ((cpu_features & BIT(i)) && feature_texts[i][0] && len < sizeof(list))
-			len += (size_t)snprintf(list + len, sizeof(list) - len, ", %s",
-						feature_texts[i]);
+	bits_print(list, sizeof(list), ", ", feature_texts, cpu_features);
 	log_info("CPU: %s (%s family %u model %u stepping %u)", cpu_info.brand,
 		 cpu_info.vendor_text, cpu_info.family, cpu_info.model, cpu_info.stepping);
 	log_info("CPU: %u physical and %u virtual address bits%s", cpu_info.phys_bits,

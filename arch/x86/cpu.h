@@ -51,6 +51,9 @@ void cpu_init(void);
 /* Say in the log what was found. */
 void cpu_report(void);
 
+/* Print `what` and the names of the bits that are set into `text`; "" is the name of no bit. */
+void bits_print(char *text, size_t size, const char *what, const char *const *names, u64 bits);
+
 /* How many low bits of an APIC ID tell the threads of a core apart. */
 unsigned cpu_smt_shift(void);
 

@@ -54,14 +54,12 @@ bool panic_debug(struct trap_frame *frame)
 	return debugger;
 }
 
-/* Become the one that stops the others; if another CPU was first, wait here to be stopped. */
-static void stopper_become(void)
+/* Become the one that stops the others. False: another CPU was first. */
+static bool stopper_become(void)
 {
 	u32 me = cpu_index() + 1;
 
-	if (!atomic_cas_u32(&stopping, 0, me) && atomic_load_u32(&stopping) != me)
-		for (;;)
-			cpu_pause(); /* its NMI ends this */
+	return atomic_cas_u32(&stopping, 0, me) || atomic_load_u32(&stopping) == me;
 }
 
 bool panic_nmi(const struct trap_frame *frame)
@@ -95,7 +93,8 @@ void cpus_stop(void)
 	u64 end = tsc_after_us(STOP_WAIT_US);
 
 	cli();
-	stopper_become();
+	while (!stopper_become())
+		cpu_pause(); /* the other one's NMI ends this */
 	for (u32 i = 0; i < cpus_known(); i++)
 		if (is_running(i))
 			ipi_nmi(percpu_of(i)->apic_id);
@@ -108,9 +107,7 @@ void cpus_stop(void)
 
 bool cpus_hold(const struct trap_frame *frame)
 {
-	u32 me = cpu_index() + 1;
-
-	if (!atomic_cas_u32(&stopping, 0, me) && atomic_load_u32(&stopping) != me) {
+	if (!stopper_become()) {
 		(void)panic_nmi(frame);
 		return false;
 	}
@@ -230,12 +227,12 @@ static __noreturn void panic_common(const char *text, const struct trap_frame *w
 	if (begin_hook && depth == 1)
 		begin_hook();
 	log_err("PANIC: %s", text);
-	if (depth == 1)
+	if (depth == 1) {
 		report(frame, where->rip, where->rbp);
-	else
-		backtrace_print(where->rip, where->rbp);
-	if (depth == 1)
 		panic_debug(&copy);
+	} else {
+		backtrace_print(where->rip, where->rbp);
+	}
 	if (end_hook)
 		end_hook();
 	machine_halt();

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* From the plan to the code, the MSRs and the log. */
-#include <stdio.h>
 #include <string.h>
 
 #include "arch/x86/cpu.h"
@@ -121,17 +120,12 @@ u64 spec_ctrl_get(void)
 
 #define REPORT_BYTES 240
 
-/* The names of the bits that are set, behind `what`. */
 static void names_report(void (*line)(const char *text), const char *what,
 			 const char *const *names, u32 bits)
 {
-	char text[REPORT_BYTES] = "";
-	size_t len = 0;
+	char text[REPORT_BYTES];
 
-	for (u32 i = 0; bits >> i; i++)
-		if (bits & BIT(i))
-			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
-						len ? ", " : what, names[i]);
+	bits_print(text, sizeof(text), what, names, bits);
 	line(bits ? text : "speculation: nothing to be done");
 }
 
