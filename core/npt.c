@@ -12,7 +12,6 @@ enum err npt_create(struct vm *vm)
 	enum err e = pt_init(&vm->npt, hv_is_vmx ? PT_EPT : PT_NPT, &pt_mem_default,
 			     hv_npt_max_leaf());
 
-	lock_init(&vm->npt_lock);
 	if (!e)
 		vm->npt_ram = pt_leaf_bits(&vm->npt, NPT_RAM);
 	return e;

@@ -37,10 +37,8 @@ static void timer_interrupt(void)
 
 void timer_start(void)
 {
-	for (u32 i = 0; i < CPUS_MAX; i++) {
-		lock_init(&queues[i].lock);
+	for (u32 i = 0; i < CPUS_MAX; i++)
 		list_init(&queues[i].timers);
-	}
 	irq_handler_set(IRQ_TIMER, timer_interrupt);
 	irq_handler_set(IRQ_TIMER_MOVED, timer_interrupt);
 }

@@ -108,7 +108,6 @@ static enum err devices_create(struct vm *vm)
 {
 	u32 cpu = vm->vcpu[0]->cpu;
 
-	lock_init(&vm->dev_lock);
 	timer_init(&vm->pit.timer, cpu, pit_fire);
 	timer_init(&vm->rtc.timer, cpu, rtc_fire);
 	timer_init(&vm->pm.timer, cpu, pm_fire);

@@ -47,16 +47,11 @@ void pci_write16(struct pci_addr addr, u8 reg, u16 value)
 	lock_release_irqrestore(&lock, flags);
 }
 
-static bool is_there(struct pci_addr a)
-{
-	return pci_read16(a, PCI_VENDOR_ID) != 0xffff;
-}
-
 bool pci_find_class(u32 class_code, u32 mask, u32 n, struct pci_addr *out)
 {
 	for (u32 bdf = 0; bdf < BUSES * DEVICES * FUNCTIONS; bdf++) {
 		struct pci_addr a = { (u8)(bdf >> 8), bdf >> 3 & 31, bdf & 7 };
-		bool is_found = is_there(a);
+		bool is_found = pci_read16(a, PCI_VENDOR_ID) != 0xffff;
 
 		if (is_found && !(((pci_read32(a, PCI_CLASS_REVISION) >> 8) ^ class_code) & mask) &&
 		    !n--) {

@@ -108,7 +108,6 @@ enum err svm_apic_vm_init(struct vm *vm)
 
 	if (vm->lapic_path < LAPIC_AVIC)
 		return ERR_NONE;
-	lock_init(&svm->logical_lock);
 	svm->physical_ids = page_alloc();
 	svm->logical_ids = page_alloc();
 	if (!svm->physical_ids || !svm->logical_ids)

@@ -24,24 +24,15 @@ enum {
 	APIC_SELF_IPI = 0x3f0,
 };
 
-#define APIC_SVR_ENABLE 0x100u
-#define APIC_LVT_MASKED 0x10000u
-#define APIC_LVT_PERIODIC 0x20000u
-#define APIC_LVT_DEADLINE 0x40000u
-
-/* Delivery modes and other bits of the interrupt command register */
-#define APIC_ICR_FIXED 0x000u
-#define APIC_ICR_NMI 0x400u
-#define APIC_ICR_INIT 0x500u
-#define APIC_ICR_STARTUP 0x600u
-#define APIC_ICR_MODE_MASK 0x700u
-#define APIC_ICR_LOGICAL 0x800u
-#define APIC_ICR_BUSY 0x1000u
-#define APIC_ICR_ASSERT 0x4000u
-#define APIC_ICR_LEVEL 0x8000u
-#define APIC_ICR_SELF 0x40000u
-#define APIC_ICR_ALL 0x80000u
-#define APIC_ICR_OTHERS 0xc0000u
+/* Bits of those: APIC_ICR_* are delivery modes and other bits of that register. */
+enum {
+	APIC_SVR_ENABLE = 0x100, APIC_LVT_MASKED = 0x10000, APIC_LVT_PERIODIC = 0x20000,
+	APIC_LVT_DEADLINE = 0x40000,
+	APIC_ICR_FIXED = 0x000, APIC_ICR_NMI = 0x400, APIC_ICR_INIT = 0x500,
+	APIC_ICR_STARTUP = 0x600, APIC_ICR_MODE_MASK = 0x700, APIC_ICR_LOGICAL = 0x800,
+	APIC_ICR_BUSY = 0x1000, APIC_ICR_ASSERT = 0x4000, APIC_ICR_LEVEL = 0x8000,
+	APIC_ICR_SELF = 0x40000, APIC_ICR_ALL = 0x80000, APIC_ICR_OTHERS = 0xc0000,
+};
 
 /*
  * Find and enable the boot CPU's APIC. Needs the host tables (mmio_map). Boot CPU, once.

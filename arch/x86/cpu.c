@@ -84,8 +84,6 @@ void cpu_init(void)
 	sizes = cpuid_or_zero(0x80000008, 0).eax;
 	cpu_info.phys_bits = sizes ? sizes & 0xff : 36;
 	cpu_info.virt_bits = sizes ? (sizes >> 8) & 0xff : 48;
-	if (cpu_has_hypervisor())
-		cpu_info.hypervisor_leaf = cpuid(0x40000000, 0).eax;
 }
 
 #define LEVEL_SMT 1

@@ -19,7 +19,6 @@ struct cpu_info {
 	u32 model;
 	u32 stepping;
 	u32 max_extended_leaf;
-	u32 hypervisor_leaf; /* highest, 0 when not under a hypervisor */
 	unsigned phys_bits; /* MAXPHYADDR */
 	unsigned virt_bits;
 };

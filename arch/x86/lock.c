@@ -5,11 +5,6 @@
 #include "arch/x86/panic.h"
 #include "arch/x86/percpu.h"
 
-void lock_init(struct lock *lock)
-{
-	*lock = (struct lock){ 0 };
-}
-
 static void owner_set(struct lock *lock)
 {
 	struct percpu *cpu = this_cpu();

@@ -11,13 +11,12 @@
 
 #define LOCK_NO_OWNER 0u
 
+/* All zero: free. */
 struct lock {
 	u32 next; /* [a] ticket of the next to come */
 	u32 serving; /* [a] ticket that owns the lock */
 	u32 owner; /* [a] 1 + CPU index, or LOCK_NO_OWNER */
 };
-
-void lock_init(struct lock *lock);
 
 /* Wait for the lock. Panics if this CPU has it. */
 void lock_acquire(struct lock *lock);

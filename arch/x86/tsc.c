@@ -176,7 +176,7 @@ static u64 cpuid16_khz(void)
 /* The leaf that VMware defined and others adopted: TSC kHz. */
 static u64 hypervisor_khz(void)
 {
-	return cpu_info.hypervisor_leaf >= 0x40000010 ? cpuid(0x40000010, 0).eax : 0;
+	return cpu_has_hypervisor() ? cpuid_or_zero(0x40000010, 0).eax : 0;
 }
 
 static bool agree(u64 a, u64 b)

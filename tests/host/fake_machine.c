@@ -65,11 +65,6 @@ hpa_t va_to_pa(const void *va)
 	return (hpa_t){ (u64)va };
 }
 
-void lock_init(struct lock *lock)
-{
-	*lock = (struct lock){ 0 };
-}
-
 void lock_acquire(struct lock *lock)
 {
 	do
