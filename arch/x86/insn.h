@@ -89,28 +89,23 @@ INSN_PORT(32, "l")
 #undef INSN_PORT
 
 /* Device registers in memory: one access of exactly this width, not moved by the compiler. */
-static inline u8 mmio_read8(const volatile void *p)
-{
-	return *(const volatile u8 *)p;
-}
-
-static inline u32 mmio_read32(const volatile void *p)
-{
-	u32 value;
-
-	__asm__ volatile("movl %1, %0" : "=r"(value) : "m"(*(const volatile u32 *)p) : "memory");
-	return value;
-}
-
-static inline void mmio_write8(volatile void *p, u8 value)
-{
-	*(volatile u8 *)p = value;
-}
-
-static inline void mmio_write32(volatile void *p, u32 value)
-{
-	__asm__ volatile("movl %1, %0" : "=m"(*(volatile u32 *)p) : "r"(value) : "memory");
-}
+#define INSN_MMIO(bits, mov)                                                                       \
+	static inline u##bits mmio_read##bits(const volatile void *p)                              \
+	{                                                                                          \
+		u##bits value;                                                                     \
+                                                                                                   \
+		__asm__ volatile(mov " %1, %0"                                                     \
+				 : "=r"(value) : "m"(*(const volatile u##bits *)p) : "memory");    \
+		return value;                                                                      \
+	}                                                                                          \
+	static inline void mmio_write##bits(volatile void *p, u##bits value)                       \
+	{                                                                                          \
+		__asm__ volatile(mov " %1, %0"                                                     \
+				 : "=m"(*(volatile u##bits *)p) : "r"(value) : "memory");          \
+	}
+INSN_MMIO(8, "movb")
+INSN_MMIO(32, "movl")
+#undef INSN_MMIO
 
 /* Control and debug registers */
 #define INSN_REG(name, reg)                                                                        \

@@ -32,10 +32,7 @@ static void map_fill(u64 *map, u64 pfn, u64 count, bool value)
 		u64 n = MIN(count, 64ull - bit);
 		u64 mask = MASK(bit + n - 1, bit);
 
-		if (value)
-			map[pfn / 64] |= mask;
-		else
-			map[pfn / 64] &= ~mask;
+		map[pfn / 64] = bits_put(map[pfn / 64], mask, value);
 		pfn += n;
 		count -= n;
 	}

@@ -29,21 +29,17 @@
 #define CR3_PCID_MASK 0xfff
 #define CR3_NO_FLUSH REG_BIT(63)
 
-/* SPEC_CTRL, PRED_CMD, FLUSH_CMD and AMD's BP_CFG */
+/* SPEC_CTRL, PRED_CMD, FLUSH_CMD */
 #define SPEC_CTRL_IBRS 1
 #define SPEC_CTRL_BHI_DIS_S REG_BIT(10)
 #define PRED_CMD_IBPB 1
 #define FLUSH_CMD_L1D 1
-#define BP_CFG_SPEC_REDUCE REG_BIT(4)
 
 #define RFLAGS_STATUS 0x8d5 /* CF, PF, AF, ZF, SF, OF */
 
-/* Debug registers: bits that always read 1, and causes in DR6. */
+/* Debug registers: bits that always read 1. */
 #define DR6_FIXED 0xffff0ff0
-#define DR6_BD REG_BIT(13)
-#define DR6_BS REG_BIT(14)
 #define DR7_FIXED 0x400
-#define DR7_GD REG_BIT(13)
 
 /* Exceptions that push an error code, as a mask of vectors. */
 #define EXC_WITH_ERROR_CODE 0x60227d00
@@ -67,7 +63,10 @@
 
 /* Assembly has those of the following that it needs from arch/x86/offsets.c. */
 #ifndef __ASSEMBLER__
-/* CR4, EFER, RFLAGS, XCR0, and the error code of a page fault. */
+/*
+ * CR4, EFER, RFLAGS, XCR0, causes in DR6 and DR7, the error code of a page fault, IA32_APIC_BASE,
+ * IA32_FEATURE_CONTROL, AMD's VM_CR and BP_CFG.
+ */
 enum {
 	CR4_VME = BIT(0), CR4_PVI = BIT(1), CR4_TSD = BIT(2), CR4_DE = BIT(3),
 	CR4_PSE = BIT(4), CR4_PAE = BIT(5), CR4_MCE = BIT(6), CR4_PGE = BIT(7),
@@ -81,9 +80,13 @@ enum {
 	XCR0_X87 = BIT(0), XCR0_SSE = BIT(1), XCR0_AVX = BIT(2), XCR0_OPMASK = BIT(5),
 	XCR0_ZMM_HI256 = BIT(6), XCR0_HI16_ZMM = BIT(7), XCR0_PKRU = BIT(9),
 	XCR0_TILEDATA = BIT(18),
+	DR6_BD = BIT(13), DR6_BS = BIT(14), DR7_GD = BIT(13),
 	/* a fault of a page that is present is one of rights */
 	PF_PRESENT = BIT(0), PF_WRITE = BIT(1), PF_USER = BIT(2), PF_RSVD = BIT(3),
 	PF_FETCH = BIT(4),
+	APIC_BASE_BSP = BIT(8), APIC_BASE_EXTD = BIT(10), APIC_BASE_EN = BIT(11),
+	FEATURE_CONTROL_LOCK = BIT(0), FEATURE_CONTROL_VMX = BIT(2),
+	VM_CR_LOCK = BIT(3), VM_CR_SVMDIS = BIT(4), BP_CFG_SPEC_REDUCE = BIT(4),
 };
 
 /* MSR numbers: MSR_<name> for each of msrs.def. */
@@ -102,19 +105,6 @@ enum {
 #undef EXCEPTION
 };
 #endif
-
-/* IA32_APIC_BASE */
-#define APIC_BASE_BSP REG_BIT(8)
-#define APIC_BASE_EXTD REG_BIT(10)
-#define APIC_BASE_EN REG_BIT(11)
-
-/* IA32_FEATURE_CONTROL */
-#define FEATURE_CONTROL_LOCK REG_BIT(0)
-#define FEATURE_CONTROL_VMX REG_BIT(2)
-
-/* AMD VM_CR */
-#define VM_CR_LOCK REG_BIT(3)
-#define VM_CR_SVMDIS REG_BIT(4)
 
 /* IA32_PAT memory types, and the value of RESET: WB WT UC- UC, twice. */
 #define PAT_UC_MINUS 7

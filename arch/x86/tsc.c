@@ -64,12 +64,13 @@ void tsc_wait_us(u64 us)
 		cpu_pause();
 }
 
-/* What both clocks showed at the two ends of a wait. */
+enum { PIT, PM_TIMER, NR_MEASURED };
+enum { CPUID15, HYPERVISOR, CPUID16, FIRMWARE, NR_STATED };
+
+/* The rates that both clocks showed over one wait of the PIT. */
 struct sample {
-	u64 pit_ticks; /* TSC ticks of the PIT's wait, 0 if it never ended */
-	u64 pm_ticks; /* TSC ticks between the two reads of the PM timer */
-	u32 pm_count;
-	u64 noise; /* TSC ticks by which pit_ticks may be wrong */
+	u64 khz[NR_MEASURED]; /* 0: there is no such clock, or the wait never ended */
+	u64 noise; /* TSC ticks by which the PIT's may be wrong */
 };
 
 /* Read the PM timer and the TSC as close together as a few tries allow. */
@@ -127,17 +128,16 @@ static u64 pit_wait(u64 *noise)
 static struct sample sample_take(u16 pm_port)
 {
 	struct sample s = { 0 };
-	u64 pm_tsc0 = 0, pm_tsc1 = 0, start, end;
+	u64 pm_tsc0 = 0, pm_tsc1 = 0;
 	u32 pm0 = pm_port ? pm_read(pm_port, &pm_tsc0) : 0;
+	u64 start = pit_start(&s.noise);
+	u64 end = pit_wait(&s.noise);
+	u32 pm_count = pm_port ? (pm_read(pm_port, &pm_tsc1) - pm0) & PM_TIMER_MASK : 0;
 
-	start = pit_start(&s.noise);
-	end = pit_wait(&s.noise);
 	if (end)
-		s.pit_ticks = end - start;
-	if (pm_port) {
-		s.pm_count = (pm_read(pm_port, &pm_tsc1) - pm0) & PM_TIMER_MASK;
-		s.pm_ticks = pm_tsc1 - pm_tsc0;
-	}
+		s.khz[PIT] = mul_div_u64(end - start, PIT_HZ, PIT_WAIT_TICKS) / 1000;
+	if (pm_count)
+		s.khz[PM_TIMER] = mul_div_u64(pm_tsc1 - pm_tsc0, PM_TIMER_HZ, pm_count) / 1000;
 	return s;
 }
 
@@ -146,10 +146,10 @@ static struct sample sample_best(u16 pm_port)
 {
 	struct sample best = sample_take(pm_port);
 
-	for (unsigned i = 1; i < ROUNDS && best.pit_ticks; i++) {
+	for (unsigned i = 1; i < ROUNDS && best.khz[PIT]; i++) {
 		struct sample s = sample_take(pm_port);
 
-		if (s.pit_ticks && s.noise < best.noise)
+		if (s.khz[PIT] && s.noise < best.noise)
 			best = s;
 	}
 	return best;
@@ -186,9 +186,6 @@ static bool agree(u64 a, u64 b)
 	return difference * 1000 <= MAX(a, b) * AGREE_PERMILLE;
 }
 
-enum { PIT, PM_TIMER, NR_MEASURED };
-enum { CPUID15, HYPERVISOR, CPUID16, FIRMWARE, NR_STATED };
-
 /* The PM timer is read at both ends with a known error, the PIT only polled: prefer the former. */
 static const struct source *choose(const struct source *measured, const struct source *stated)
 {
@@ -222,22 +219,18 @@ void tsc_init(u64 hint_hz, u16 pm_timer_port)
 		[CPUID16] = { "CPUID 16h", cpuid16_khz() },
 		[FIRMWARE] = { "firmware", hint_hz / 1000 },
 	};
-	struct source measured[NR_MEASURED] = { { "the PIT", 0 }, { "the PM timer", 0 } };
 	struct sample s = sample_best(pm_timer_port);
-	const struct source *best;
+	struct source measured[NR_MEASURED] = { { "the PIT", s.khz[PIT] },
+						{ "the PM timer", s.khz[PM_TIMER] } };
+	const struct source *best = choose(measured, stated);
 
-	if (s.pit_ticks)
-		measured[PIT].khz = mul_div_u64(s.pit_ticks, PIT_HZ, PIT_WAIT_TICKS) / 1000;
-	if (s.pm_count)
-		measured[PM_TIMER].khz = mul_div_u64(s.pm_ticks, PM_TIMER_HZ, s.pm_count) / 1000;
-	best = choose(measured, stated);
 	if (best->khz)
 		tsc_khz = best->khz;
 	else
 		log_warn("TSC: no source tells its rate; times will be wrong");
 	log_info("TSC: %llu.%03llu MHz by %s (PIT %llu, PM timer %llu kHz)%s",
 		 (unsigned long long)(tsc_khz / 1000), (unsigned long long)(tsc_khz % 1000),
-		 best->khz ? best->name : "default", (unsigned long long)measured[PIT].khz,
-		 (unsigned long long)measured[PM_TIMER].khz,
+		 best->khz ? best->name : "default", (unsigned long long)s.khz[PIT],
+		 (unsigned long long)s.khz[PM_TIMER],
 		 cpu_has_invariant_tsc() ? "" : ", not stated to be invariant");
 }
