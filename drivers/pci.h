@@ -10,9 +10,7 @@
 
 /* One function. */
 struct pci_addr {
-	u8 bus;
-	u8 device;
-	u8 function;
+	u8 bus, device, function;
 };
 
 #define PCI_VENDOR_ID 0x00

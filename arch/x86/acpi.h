@@ -55,8 +55,7 @@ enum { ACPI_ACCESS_BYTE = 1, ACPI_ACCESS_WORD, ACPI_ACCESS_DWORD };
 struct acpi_fadt {
 	struct acpi_header header;
 	u32 facs, dsdt;
-	u8 reserved0;
-	u8 preferred_pm_profile;
+	u8 reserved0, preferred_pm_profile;
 	u16 sci_int;
 	u32 smi_cmd; /* 0: the machine is always in ACPI mode */
 	u8 acpi_enable, acpi_disable, s4bios_req, pstate_cnt;

@@ -32,11 +32,9 @@ ap_start:
 	.code64
 ap_long:
 	xorl %eax, %eax
-	movl %eax, %ds
-	movl %eax, %es
-	movl %eax, %ss
-	movl %eax, %fs
-	movl %eax, %gs
+	.irp segment, ds, es, ss, fs, gs
+	movl %eax, %\segment
+	.endr
 	/* Whoever comes too late, after the boot CPU has given up on it, finds 0 and sleeps. */
 	movq ap_claim(%rip), %rcx
 	xchgl %eax, (%rcx)
@@ -76,17 +74,11 @@ ap_jump:
 /* struct ap_params of smp.c */
 	.globl ap_params
 ap_params:
-ap_entry:
-	.quad 0
-ap_percpu:
-	.quad 0
-ap_stack:
-	.quad 0
-ap_claim: /* the page itself is read-only here, so the claim is reached through the direct map */
-	.quad 0
-ap_cr3:
-	.long 0
-	.long 0
+ap_entry:	.quad 0
+ap_percpu:	.quad 0
+ap_stack:	.quad 0
+ap_claim:	.quad 0 /* the page itself is read-only here, so the claim is reached through the direct map */
+ap_cr3:		.long 0, 0
 	.globl ap_end
 ap_end:
 

@@ -15,9 +15,7 @@ struct cpu_info {
 	enum cpu_vendor vendor; /* CPU_AMD also for Hygon */
 	char vendor_text[13];
 	char brand[49]; /* without blanks around it; empty if the CPU has none */
-	u32 family;
-	u32 model;
-	u32 stepping;
+	u32 family, model, stepping;
 	u32 max_extended_leaf;
 	unsigned phys_bits; /* MAXPHYADDR */
 	unsigned virt_bits;

@@ -9,10 +9,7 @@
 #define DESC_DATA 0x00cf93000000ffff
 #define DESC_TSS 0x0000890000000000 /* present, available 64-bit TSS; base and limit to come */
 
-extern char trap_stubs[];
-extern char trap_stub_nmi[];
-extern char trap_stub_df[];
-extern char trap_stub_mc[];
+extern char trap_stubs[], trap_stub_nmi[], trap_stub_df[], trap_stub_mc[];
 
 static struct idt_gate idt[256] ISO_SHARED __aligned(4096); /* [c] */
 

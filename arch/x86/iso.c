@@ -4,29 +4,22 @@
 #define PRESENT BIT(0)
 
 /* The window's table is the one table that isolated code may write. */
-static enum err window_make(struct iso *iso)
-{
-	struct iso_area table = { .size_bytes = PAGE_SIZE, .attr = PT_R | PT_W };
-	u64 *entries = iso->pt.root;
-	bool stale = false;
-	enum err err = pt_map(&iso->pt, ISO_WINDOW, (hpa_t){ 0 }, PAGE_SIZE, PT_R, &stale);
-
-	if (err)
-		return err;
-	for (unsigned level = PT_LEVELS; level > 1; level--)
-		entries = pt_table(entries[pt_index(ISO_WINDOW, level)]);
-	entries[0] = 0;
-	iso->window = entries;
-	table.va = (u64)entries;
-	table.pa = va_to_pa(entries);
-	return iso_add(iso, ISO_CPU, &table);
-}
-
 enum err iso_init(struct iso *iso, const struct pt_mem *mem)
 {
+	struct iso_area table = { .size_bytes = PAGE_SIZE, .attr = PT_R | PT_W };
 	enum err err = pt_init(&iso->pt, PT_HOST, mem, 1);
+	bool stale = false;
 
-	return err ? err : window_make(iso);
+	err = err ? err : pt_map(&iso->pt, ISO_WINDOW, (hpa_t){ 0 }, PAGE_SIZE, PT_R, &stale);
+	if (err)
+		return err;
+	iso->window = iso->pt.root;
+	for (unsigned level = PT_LEVELS; level > 1; level--)
+		iso->window = pt_table(iso->window[pt_index(ISO_WINDOW, level)]);
+	iso->window[0] = 0;
+	table.va = (u64)iso->window;
+	table.pa = va_to_pa(iso->window);
+	return iso_add(iso, ISO_CPU, &table);
 }
 
 enum err iso_add(struct iso *iso, enum iso_part part, const struct iso_area *area)

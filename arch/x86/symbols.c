@@ -16,7 +16,7 @@ _Static_assert(sizeof(struct elf_symbol) == 24, "ELF symbol layout");
 #define TYPE_NONE 0
 #define TYPE_FUNCTION 2
 
-static struct {
+static struct symbols {
 	const struct elf_symbol *list;
 	u64 count;
 	const char *names;
@@ -28,10 +28,7 @@ void symbols_init(const void *symtab, u64 nr_symbols, const char *strtab, u64 st
 	/* The last byte has to end the last name. */
 	if (!nr_symbols || !strtab_bytes || strtab[strtab_bytes - 1])
 		return;
-	symbols.list = symtab;
-	symbols.count = nr_symbols;
-	symbols.names = strtab;
-	symbols.names_bytes = strtab_bytes;
+	symbols = (struct symbols){ symtab, nr_symbols, strtab, strtab_bytes };
 }
 
 static bool is_code(const struct elf_symbol *s)

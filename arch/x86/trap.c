@@ -9,12 +9,10 @@
 
 /* One line of the exception table, as EX_TABLE() in insn.h writes it. */
 struct ex_entry {
-	s32 from;
-	s32 to;
+	s32 from, to;
 };
 
-extern const struct ex_entry ex_table_start[];
-extern const struct ex_entry ex_table_end[];
+extern const struct ex_entry ex_table_start[], ex_table_end[];
 
 static void (*irq_handlers[256])(void); /* [a] */
 static void (*nmi_handler)(const struct trap_frame *frame); /* [a] */
