@@ -77,7 +77,8 @@ ap_params:
 ap_entry:	.quad 0
 ap_percpu:	.quad 0
 ap_stack:	.quad 0
-ap_claim:	.quad 0 /* the page itself is read-only here, so the claim is reached through the direct map */
+/* The page itself is read-only here, so the claim is reached through the direct map. */
+ap_claim:	.quad 0
 ap_cr3:		.long 0, 0
 	.globl ap_end
 ap_end:
