@@ -2,7 +2,6 @@
 #include "boot/archive.h"
 
 #include "boot/sha256.h"
-#include "boot/toml.h"
 
 /* Microsoft's "PE Format": offsets of the fields that lead to a section. */
 #define DOS_PE_OFFSET 0x3c
@@ -68,12 +67,22 @@ struct blob pe_section(struct blob image, const char *name)
 	return found;
 }
 
+/* The value of a hexadecimal digit, -1 where `c` is none. */
+static int hex_digit(uint8_t c)
+{
+	int letter = c | 0x20;
+
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
 static size_t cpio_number(const uint8_t *digits)
 {
 	size_t n = 0;
 
 	for (unsigned int i = 0; i < CPIO_DIGITS; i++)
-		n = n << 4 | (size_t)(text_hex_digit(digits[i]) & 15);
+		n = n << 4 | (size_t)(hex_digit(digits[i]) & 15);
 	return n;
 }
 
@@ -112,7 +121,7 @@ static bool hash_matches(const uint8_t *digits, struct blob file)
 
 	sha256(file.data, file.size_bytes, digest);
 	for (unsigned int i = 0; i < HASH_DIGITS; i++)
-		is_equal &= text_hex_digit(digits[i]) == (digest[i / 2] >> (i % 2 ? 0 : 4) & 15);
+		is_equal &= hex_digit(digits[i]) == (digest[i / 2] >> (i % 2 ? 0 : 4) & 15);
 	return is_equal;
 }
 

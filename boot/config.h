@@ -13,11 +13,11 @@
 #include "boot/toml.h"
 
 /*
- * Read the configuration in `text` into `out`. Returns false at the first error, which is then in
- * `error`; `out` is undefined then. Paths and sizes are checked for their form only: whether the
- * files exist and the machine is large enough is for the caller to find out.
+ * Read the configuration in `text` into `out`. Returns false at the first error, with `message`, of
+ * TOML_MAX_MESSAGE, as "line:column: key: text"; `out` is undefined then. Paths and sizes are
+ * checked for their form only: whether the files exist and the machine is large enough is for the
+ * caller to find out.
  */
-bool config_parse(const char *text, size_t size_bytes, struct lamina_config *out,
-		  struct toml_error *error);
+bool config_parse(const char *text, size_t size_bytes, struct lamina_config *out, char *message);
 
 #endif

@@ -11,7 +11,6 @@
 #define OPTION_CONFIG "config="
 #define OPTION_CONFIG_CHARS (sizeof(OPTION_CONFIG) - 1)
 #define CONFIG_NAME "lamina.toml"
-#define MESSAGE_BYTES 1024
 
 /* The configuration that is used: as asked for, or where it was found. */
 static char path_used[FILE_MAX_PATH];
@@ -62,7 +61,7 @@ static BOOLEAN read_word(const char *word, UINTN chars, BOOLEAN is_first)
 	copy[chars] = 0;
 	if (!chars || (is_first && word_is_program(copy, chars)))
 		return TRUE;
-	if (text_equal(copy, OPTION_CHECK)) {
+	if (!strcmpa((CHAR8 *)copy, (CHAR8 *)OPTION_CHECK)) {
 		is_check = TRUE;
 	} else if (chars > OPTION_CONFIG_CHARS &&
 		   !CompareMem(copy, OPTION_CONFIG, OPTION_CONFIG_CHARS)) {
@@ -127,19 +126,17 @@ static BOOLEAN load_config(UINT64 *hpa, UINT64 *size_bytes)
 
 BOOLEAN config_read(struct bootinfo *info)
 {
-	struct toml_error error;
 	UINT64 hpa, size_bytes;
-	char message[MESSAGE_BYTES];
+	char message[TOML_MAX_MESSAGE];
 
 	if (!load_config(&hpa, &size_bytes))
 		return FALSE;
-	if (config_parse(phys_ptr(hpa), size_bytes, &info->config, &error)) {
+	if (config_parse(phys_ptr(hpa), size_bytes, &info->config, message)) {
 		file_enter_folder_of(path_used);
 		return TRUE;
 	}
 	info->config.nr_vms = 0;
-	toml_error_print(&error, path_used, message, sizeof(message));
-	return console_error(E_CONFIG, L"%a", message);
+	return console_error(E_CONFIG, L"%a:%a", path_used, message);
 }
 
 /* ---- its files ---- */

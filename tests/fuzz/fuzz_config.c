@@ -49,14 +49,10 @@ static void check_vm(const struct lamina_config *c, uint32_t index)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct lamina_config config;
-	struct toml_error error;
-	char line[400];
+	char message[TOML_MAX_MESSAGE] = "";
 
-	if (!config_parse((const char *)data, size, &config, &error)) {
-		require(is_string(error.key, sizeof(error.key)));
-		require(is_string(error.text, sizeof(error.text)) && error.text[0]);
-		require(size > TOML_MAX_FILE_BYTES || (error.line && error.column));
-		toml_error_print(&error, "t", line, sizeof(line));
+	if (!config_parse((const char *)data, size, &config, message)) {
+		require(is_string(message, sizeof(message)) && message[0] >= '1');
 		return 0;
 	}
 	require(config.nr_vms >= 1 && config.nr_vms <= BOOT_MAX_VMS);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: boot/archive.c boot/sha256.c boot/toml.c */
+/* LINK: boot/archive.c boot/sha256.c */
 /* SHA-256 by NIST's vectors, and what an image carries: sections, archive, list of hashes. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* LINK: boot/kernel.c boot/archive.c boot/sha256.c boot/toml.c */
+/* LINK: boot/kernel.c boot/archive.c boot/sha256.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

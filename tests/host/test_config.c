@@ -17,38 +17,33 @@
 static struct lamina_config config;
 
 /* Parse a copy without NUL behind it, so that the sanitizer sees every read beyond the end. */
-static bool parse_bytes(const char *text, size_t len, struct toml_error *error)
+static bool parse_bytes(const char *text, size_t len, char *message)
 {
 	char *copy = malloc(len ? len : 1);
 	bool is_good;
 
 	assert_non_null(copy);
 	memcpy(copy, text, len);
-	is_good = config_parse(copy, len, &config, error);
+	is_good = config_parse(copy, len, &config, message);
 	free(copy);
 	return is_good;
 }
 
 static void assert_good(const char *text)
 {
-	struct toml_error error;
-	char line[400];
+	char message[TOML_MAX_MESSAGE];
 
-	if (parse_bytes(text, strlen(text), &error))
-		return;
-	toml_error_print(&error, "t", line, sizeof(line));
-	fail_msg("%s", line);
+	if (!parse_bytes(text, strlen(text), message))
+		fail_msg("%s", message);
 }
 
 static void assert_message(const char *text, size_t len, const char *expected)
 {
-	struct toml_error error;
-	char line[400];
+	char message[TOML_MAX_MESSAGE];
 
-	if (parse_bytes(text, len, &error))
+	if (parse_bytes(text, len, message))
 		fail_msg("accepted: %s", text);
-	toml_error_print(&error, "t", line, sizeof(line));
-	assert_string_equal(line, expected);
+	assert_string_equal(message, expected);
 }
 
 static void assert_bad(const char *text, const char *expected)
@@ -81,9 +76,9 @@ static void test_every_key(void **state)
 	(void)state;
 	assert_good("[lamina]\non_end = \"stay\"\ndebug_exit = true\nlog_level = 'debug'\n"
 		    "escape = \"ctrl-a\"\nsmt = true\n"
-		    "[[vm]]\nname = \"one.A_b-2\"\ncpus = 6_4\nmemory = \"1G\"\n"
+		    "[[vm]]\nname = \"one.A_b-2\"\ncpus = 64\nmemory = \"1G\"\n"
 		    "kernel = \"EFI\\\\vmlinuz\"\nmodules = [ 'a b', \"c\", ]\n"
-		    "cmdline = \"x=\\\"1\\\" \\u00e4\"\ntestdev = true\non_reset = \"end\"\n"
+		    "cmdline = \"x=\\\"1\\\" \xc3\xa4\"\ntestdev = true\non_reset = \"end\"\n"
 		    "on_crash = \"restart\"\n"
 		    "[[vm]]\nname = \"two\"\nmemory = \"2048K\"\nkernel = \"k\"\n"
 		    "initrd = \"i\"\ncpus = 1\n");
@@ -123,72 +118,72 @@ static void test_layout_of_text(void **state)
 	assert_int_equal(config.vm[0].nr_modules, 0);
 	assert_good(VM "cmdline = '\\u0041\\'");
 	assert_string_equal(config.vm[0].cmdline, "\\u0041\\");
-	assert_good(VM "cmdline = \"\\u0041\\U0001F600\\\\\"");
+	assert_good(VM "cmdline = \"A\xf0\x9f\x98\x80\\\\\"");
 	assert_string_equal(config.vm[0].cmdline, "A\xf0\x9f\x98\x80\\");
 	assert_good(VM "[lamina]\n");
-	assert_good(VM "cpus = +3");
+	assert_good(VM "cpus =3");
 	assert_int_equal(config.vm[0].cpus, 3);
 }
 
 static void test_nothing_to_run(void **state)
 {
 	(void)state;
-	assert_bad("", "t:1:1: vm: no [[vm]] table: there is nothing to run");
-	assert_bad("# x\n\n", "t:3:1: vm: no [[vm]] table: there is nothing to run");
+	assert_bad("", "1:1: no [[vm]] table: there is nothing to run");
+	assert_bad("# x\n\n", "3:1: no [[vm]] table: there is nothing to run");
 	assert_bad("[lamina]\non_end = \"reset\"\n",
-		   "t:3:1: vm: no [[vm]] table: there is nothing to run");
+		   "3:1: no [[vm]] table: there is nothing to run");
 }
 
 static void test_missing_keys(void **state)
 {
 	(void)state;
 	assert_bad("\n[[vm]]\nmemory = \"2M\"\nkernel = \"k\"\n",
-		   "t:2:1: name: missing in this [[vm]]");
+		   "2:1: name is missing in this [[vm]]");
 	assert_bad("[[vm]]\nname = \"a\"\nkernel = \"k\"\n" VM,
-		   "t:1:1: memory: missing in this [[vm]]");
+		   "1:1: memory is missing in this [[vm]]");
 	assert_bad(VM "[[vm]]\nname = \"b\"\nmemory = \"2M\"\n[lamina]\n",
-		   "t:5:1: kernel: missing in this [[vm]]");
+		   "5:1: kernel is missing in this [[vm]]");
 }
 
 static void test_tables(void **state)
 {
 	(void)state;
-	assert_bad("[vm]\n", "t:1:1: vm: write [[vm]], one for each VM");
-	assert_bad("[[lamina]]\n", "t:1:1: lamina: write [lamina], there is only one");
-	assert_bad("  [VM]\n", "t:1:3: VM: unknown table; tables: [lamina], [[vm]]");
-	assert_bad("[[net]]\n", "t:1:1: net: unknown table; tables: [lamina], [[vm]]");
+	assert_bad("[vm]\n", "1:1: vm: write [[vm]], one for each VM");
+	assert_bad("[[lamina]]\n", "1:1: lamina: write [lamina], there is only one");
+	assert_bad("  [VM]\n", "1:3: VM: unknown table; tables: [lamina], [[vm]]");
+	assert_bad("[[net]]\n", "1:1: net: unknown table; tables: [lamina], [[vm]]");
 	assert_bad("[lamina]\n" VM "[lamina]\n",
-		   "t:6:1: lamina: [lamina] given twice, first in line 1");
-	assert_bad("[vm.disk]\n", "t:1:4: vm: dotted keys are not supported");
-	assert_bad("[\"vm\"]\n", "t:1:2: quoted keys are not supported");
-	assert_bad("[[vm]\n", "t:1:6: vm: expected ']]', found the end of the line");
-	assert_bad("[lamina\n", "t:1:8: lamina: expected ']', found the end of the line");
-	assert_bad("[]\n", "t:1:2: expected a key or a table, found ']'");
-	assert_bad("[lamina] x\n", "t:1:10: lamina: expected the end of the line, found 'x'");
-	assert_bad("[", "t:1:2: expected a key or a table, found the end of the file");
+		   "6:1: lamina: [lamina] given twice, first in line 1");
+	assert_bad("[vm.disk]\n", "1:4: vm: expected ], found '.'");
+	assert_bad("[\"vm\"]\n", "1:2: expected a key or a table, found '\"'");
+	assert_bad("[[vm]\n", "1:5: vm: expected ]], found ']'");
+	assert_bad("[lamina\n", "1:8: lamina: expected ], found the end of the line");
+	assert_bad("[]\n", "1:2: expected a key or a table, found ']'");
+	assert_bad("[lamina] x\n", "1:10: lamina: expected the end of the line, found 'x'");
+	assert_bad("[", "1:2: expected a key or a table, found the end of the file");
 }
 
 static void test_keys(void **state)
 {
 	(void)state;
 	assert_bad("name = \"a\"\n",
-		   "t:1:1: name: keys stand below a table; tables: [lamina], [[vm]]");
+		   "1:1: name: keys stand below a table; tables: [lamina], [[vm]]");
 	assert_bad(VM "  Name = \"b\"\n",
-		   "t:5:3: Name: unknown key in [[vm]]; allowed: name, cpus, weight, pin, memory, "
+		   "5:3: Name: unknown key in [[vm]]; allowed: name, cpus, weight, pin, memory, "
 		   "kernel, initrd, modules, cmdline, testdev, lapic, on_reset, on_crash");
 	assert_bad("[lamina]\ncpus = 1\n",
-		   "t:2:1: cpus: unknown key in [lamina]; allowed: on_end, debug_exit, log_level, "
+		   "2:1: cpus: unknown key in [lamina]; allowed: on_end, debug_exit, log_level, "
 		   "escape, smt, gdb");
-	assert_bad(VM "memory = \"64M\"\n", "t:5:1: memory: given twice, first in line 3");
-	assert_bad(VM "cpus\n", "t:5:5: cpus: expected '=', found the end of the line");
-	assert_bad(VM "cpus : 1\n", "t:5:6: cpus: expected '=', found ':'");
-	assert_bad(VM "= 1\n", "t:5:1: expected a key or a table, found '='");
-	assert_bad(VM "\"cpus\" = 1\n", "t:5:1: quoted keys are not supported");
-	assert_bad(VM "a.b = 1\n", "t:5:2: a: dotted keys are not supported");
+	assert_bad(VM "memory = \"64M\"\n", "5:1: memory: given twice, first in line 3");
+	assert_bad(VM "cpus\n", "5:5: cpus: expected =, found the end of the line");
+	assert_bad(VM "cpus : 1\n", "5:6: cpus: expected =, found ':'");
+	assert_bad(VM "= 1\n", "5:1: expected a key or a table, found '='");
+	assert_bad(VM "\"cpus\" = 1\n", "5:1: expected a key or a table, found '\"'");
+	assert_bad(VM "a.b = 1\n", "5:2: a: expected =, found '.'");
 	assert_bad(VM "abcdefghijklmnopqrstuvwxyz_012345 = 1\n",
-		   "t:5:32: abcdefghijklmnopqrstuvwxyz_0123: the key is longer than 31 characters");
+		   "5:1: abcdefghijklmnopqrstuvwxyz_0123: the key is longer than 31 characters");
 	assert_bad(VM "cpus = 1 memory = 2\n",
-		   "t:5:10: cpus: expected the end of the line, found 'm'");
+		   "5:10: cpus: expected the end of the line, found 'm'");
 	/* The same key in another [[vm]] is no duplicate. */
 	assert_good(VM "[[vm]]\nname = \"b\"\nmemory = \"64M\"\nkernel = \"/k\"\n");
 }
@@ -196,36 +191,41 @@ static void test_keys(void **state)
 static void test_types(void **state)
 {
 	(void)state;
-	assert_bad(VM "cpus = \"2\"\n", "t:5:8: cpus: must be an integer, not a string");
-	assert_bad(VM "cpus = true\n", "t:5:8: cpus: must be an integer, not a boolean");
-	assert_bad(VM "testdev = 1\n", "t:5:11: testdev: must be a boolean, not an integer");
-	assert_bad(VM "cmdline = [\"a\"]\n", "t:5:11: cmdline: must be a string, not an array");
-	assert_bad(VM "initrd = [\"a\"]\n", "t:5:10: initrd: must be a string, not an array");
-	assert_bad(VM "modules = \"a\"\n", "t:5:11: modules: must be an array, not a string");
-	assert_bad("[lamina]\nescape = 7\n", "t:2:10: escape: must be a string, not an integer");
+	assert_bad(VM "cpus = \"2\"\n", "5:8: cpus: must be a whole number from 1 to 64");
+	assert_bad(VM "cpus = true\n", "5:8: cpus: must be a whole number from 1 to 64");
+	assert_bad(VM "testdev = 1\n", "5:11: testdev: must be true or false");
+	assert_bad(VM "cmdline = [\"a\"]\n",
+		   "5:11: cmdline: expected text in quotes, found '['");
+	assert_bad(VM "initrd = [\"a\"]\n", "5:10: initrd: expected text in quotes, found '['");
+	assert_bad(VM "modules = \"a\"\n",
+		   "5:11: modules: expected an array of strings, found '\"'");
+	assert_bad("[lamina]\nescape = 7\n",
+		   "2:10: escape: expected text in quotes, found '7'");
 	assert_bad("[lamina]\non_end = false\n",
-		   "t:2:10: on_end: must be a string, not a boolean");
-	assert_bad("[[vm]]\nname = 5\n", "t:2:8: name: must be a string, not an integer");
-	assert_bad("[[vm]]\nkernel = 5\n", "t:2:10: kernel: must be a string, not an integer");
+		   "2:10: on_end: expected text in quotes, found 'f'");
+	assert_bad("[[vm]]\nname = 5\n", "2:8: name: expected text in quotes, found '5'");
+	assert_bad("[[vm]]\nkernel = 5\n", "2:10: kernel: expected text in quotes, found '5'");
+	assert_bad("[[vm]]\nmemory = 256M\n",
+		   "2:10: memory: expected text in quotes, found '2'");
 }
 
 static void test_choices(void **state)
 {
 	(void)state;
 	assert_bad("[lamina]\non_end = \"halt\"\n",
-		   "t:2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
+		   "2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
 	assert_bad("[lamina]\non_end = \"res\"\n",
-		   "t:2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
+		   "2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
 	assert_bad("[lamina]\non_end = \"\"\n",
-		   "t:2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
+		   "2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
 	assert_bad("[lamina]\non_end = \"reset|stay\"\n",
-		   "t:2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
+		   "2:10: on_end: must be one of \"poweroff\", \"reset\", \"stay\"");
 	assert_bad("[lamina]\nlog_level = \"INFO\"\n",
-		   "t:2:13: log_level: must be one of \"error\", \"warn\", \"info\", \"debug\"");
+		   "2:13: log_level: must be one of \"error\", \"warn\", \"info\", \"debug\"");
 	assert_bad(VM "on_reset = \"poweroff\"\n",
-		   "t:5:12: on_reset: must be one of \"restart\", \"end\"");
+		   "5:12: on_reset: must be one of \"restart\", \"end\"");
 	assert_bad(VM "on_crash = \"ends\"\n",
-		   "t:5:12: on_crash: must be one of \"restart\", \"end\"");
+		   "5:12: on_crash: must be one of \"restart\", \"end\"");
 }
 
 static void assert_bad_escape(const char *value)
@@ -233,7 +233,7 @@ static void assert_bad_escape(const char *value)
 	char text[100];
 
 	snprintf(text, sizeof(text), "[lamina]\nescape = \"%s\"\n", value);
-	assert_bad(text, "t:2:10: escape: must be \"ctrl-\" and one of ] \\ ^ _ a to z "
+	assert_bad(text, "2:10: escape: must be \"ctrl-\" and one of ] \\ ^ _ a to z "
 			 "(but not i, j, m), as in \"ctrl-]\"");
 }
 
@@ -255,40 +255,28 @@ static void test_escape(void **state)
 	assert_bad_escape("Ctrl-]");
 }
 
-static void test_cpus(void **state)
+static void test_numbers(void **state)
 {
-	(void)state;
-	assert_bad(VM "cpus = 0\n", "t:5:8: cpus: must be from 1 to 64");
-	assert_bad(VM "cpus = 65\n", "t:5:8: cpus: must be from 1 to 64");
-	assert_bad(VM "cpus = -1\n", "t:5:8: cpus: must be from 1 to 64");
-	assert_bad(VM "cpus = 4_294_967_297\n", "t:5:8: cpus: must be from 1 to 64");
-	assert_bad(VM "cpus = 18446744073709551616\n",
-		   "t:5:27: cpus: the integer is too large");
-}
+	static const char range[] = "5:8: cpus: must be a whole number from 1 to 64";
 
-static void test_integers(void **state)
-{
 	(void)state;
+	assert_bad(VM "cpus = 0\n", range);
+	assert_bad(VM "cpus = 65\n", range);
+	assert_bad(VM "cpus = -1\n", range);
+	assert_bad(VM "cpus = +1\n", range);
+	assert_bad(VM "cpus = _1\n", range);
+	assert_bad(VM "cpus =\n", "5:7: cpus: must be a whole number from 1 to 64");
+	assert_bad(VM "cpus = 4294967297\n", range);
+	assert_bad(VM "cpus = 18446744073709551617\n", range);
 	assert_bad(VM "cpus = 01\n",
-		   "t:5:8: cpus: integers are decimal and begin with a digit other than 0");
-	assert_bad(VM "cpus = 0x10\n",
-		   "t:5:8: cpus: integers are decimal and begin with a digit other than 0");
-	assert_bad(VM "cpus = 1__0\n", "t:5:10: cpus: expected a digit, found '_'");
-	assert_bad(VM "cpus = 1_\n",
-		   "t:5:10: cpus: expected a digit, found the end of the line");
-	assert_bad(VM "cpus = _1\n",
-		   "t:5:8: cpus: expected a value: \"text\", 123, true, false, or "
-		   "[\"text\", ...], found '_'");
-	assert_bad(VM "cpus = -\n",
-		   "t:5:9: cpus: expected a digit, found the end of the line");
-	assert_bad(VM "cpus = 1.5\n",
-		   "t:5:9: cpus: not an integer (text and sizes need quotes)");
-	assert_bad(VM "cpus = 1e1\n",
-		   "t:5:9: cpus: not an integer (text and sizes need quotes)");
-	assert_bad("[[vm]]\nmemory = 256M\n",
-		   "t:2:13: memory: not an integer (text and sizes need quotes)");
-	assert_bad(VM "cpus = 1979-05-27\n",
-		   "t:5:12: cpus: not an integer (text and sizes need quotes)");
+		   "5:8: cpus: numbers are decimal and begin with a digit other than 0");
+	assert_bad(VM "pin = 0x10\n", "5:8: pin: expected the end of the line, found 'x'");
+	assert_bad(VM "cpus = 1_0\n", "5:9: cpus: expected the end of the line, found '_'");
+	assert_bad(VM "cpus = 1.5\n", "5:9: cpus: expected the end of the line, found '.'");
+	assert_good(VM "pin = 0\nweight = 10000\n");
+	assert_int_equal(config.vm[0].pin, 0);
+	assert_int_equal(config.vm[0].pin_line, 5);
+	assert_int_equal(config.vm[0].weight, 10000);
 }
 
 static void assert_bad_memory(const char *value, const char *message)
@@ -296,7 +284,7 @@ static void assert_bad_memory(const char *value, const char *message)
 	char text[200], expected[200];
 
 	snprintf(text, sizeof(text), "[[vm]]\nmemory = %s\n", value);
-	snprintf(expected, sizeof(expected), "t:2:10: memory: %s", message);
+	snprintf(expected, sizeof(expected), "2:10: memory: %s", message);
 	assert_bad(text, expected);
 }
 
@@ -304,11 +292,9 @@ static void test_memory(void **state)
 {
 	static const char form[] =
 		"must be a whole number with K, M or G in quotes, as in \"256M\"";
+	static const char range[] = "must be a multiple of 2M, at most 4096G";
 
 	(void)state;
-	assert_bad_memory("256", form);
-	assert_bad_memory("true", form);
-	assert_bad_memory("[\"256M\"]", form);
 	assert_bad_memory("\"\"", form);
 	assert_bad_memory("\"M\"", form);
 	assert_bad_memory("\"256\"", form);
@@ -319,14 +305,14 @@ static void test_memory(void **state)
 	assert_bad_memory("\"-256M\"", form);
 	assert_bad_memory("\"1.5G\"", form);
 	assert_bad_memory("\"1T\"", form);
-	assert_bad_memory("\"0M\"", "must be at least 2M");
-	assert_bad_memory("\"1M\"", "must be at least 2M");
-	assert_bad_memory("\"3M\"", "must be a multiple of 2M");
-	assert_bad_memory("\"2049K\"", "must be a multiple of 2M");
-	assert_bad_memory("\"4097G\"", "must be at most 4096G");
-	assert_bad_memory("\"17179869185G\"", "must be at most 4096G");
-	assert_bad_memory("\"99999999999999999999999999M\"", "must be at most 4096G");
-	assert_bad_memory("\"18446744073709551616K\"", "must be at most 4096G");
+	assert_bad_memory("\"0M\"", range);
+	assert_bad_memory("\"1M\"", range);
+	assert_bad_memory("\"3M\"", range);
+	assert_bad_memory("\"2049K\"", range);
+	assert_bad_memory("\"4097G\"", range);
+	assert_bad_memory("\"17179869185G\"", range);
+	assert_bad_memory("\"99999999999999999999999999M\"", range);
+	assert_bad_memory("\"18446744073709551616K\"", range);
 	assert_good("[[vm]]\nname = \"a\"\nkernel = \"k\"\nmemory = \"4096G\"\n");
 	assert_true(config.vm[0].memory_bytes == UINT64_C(4096) << 30);
 }
@@ -334,14 +320,14 @@ static void test_memory(void **state)
 static void test_names(void **state)
 {
 	(void)state;
-	assert_bad("[[vm]]\nname = \"\"\n", "t:2:8: name: must not be empty");
+	assert_bad("[[vm]]\nname = \"\"\n", "2:8: name: must not be empty");
 	assert_bad("[[vm]]\nname = \"a b\"\n",
-		   "t:2:8: name: only letters, digits, '.', '_' and '-' are allowed");
-	assert_bad("[[vm]]\nname = \"\\u00fc\"\n",
-		   "t:2:8: name: only letters, digits, '.', '_' and '-' are allowed");
+		   "2:8: name: only letters, digits, '.', '_' and '-' are allowed");
+	assert_bad("[[vm]]\nname = \"\xc3\xbc\"\n",
+		   "2:8: name: only letters, digits, '.', '_' and '-' are allowed");
 	assert_bad("[[vm]]\nname = \"0123456789012345678901234567890x\"\n",
-		   "t:2:8: name: longer than the limit of 31 bytes");
-	assert_bad(VM VM, "t:6:8: name: the VM of line 2 has this name already");
+		   "2:8: name: longer than the limit of 31 bytes");
+	assert_bad(VM VM, "6:8: name: an earlier VM has this name already");
 }
 
 static void test_paths(void **state)
@@ -349,12 +335,10 @@ static void test_paths(void **state)
 	char text[400];
 
 	(void)state;
-	assert_bad("[[vm]]\nkernel = \"\"\n", "t:2:10: kernel: a path must not be empty");
-	assert_bad(VM "modules = [\"a\", \"\"]\n", "t:5:11: modules: a path must not be empty");
-	assert_bad("[[vm]]\nkernel = \"a\\nb\"\n",
-		   "t:2:10: kernel: control characters are not allowed");
+	assert_bad("[[vm]]\nkernel = \"\"\n", "2:10: kernel: a path must not be empty");
+	assert_bad(VM "modules = [\"a\", \"\"]\n", "5:17: modules: a path must not be empty");
 	snprintf(text, sizeof(text), "[[vm]]\nkernel = \"%0*d\"\n", BOOT_MAX_PATH, 0);
-	assert_bad(text, "t:2:10: kernel: longer than the limit of 123 bytes");
+	assert_bad(text, "2:10: kernel: longer than the limit of 123 bytes");
 	snprintf(text, sizeof(text), "[[vm]]\nname='a'\nmemory='2M'\nkernel = \"%0*d\"\n",
 		 BOOT_MAX_PATH - 1, 0);
 	assert_good(text);
@@ -365,88 +349,58 @@ static void test_modules(void **state)
 {
 	(void)state;
 	assert_bad(VM "initrd = \"a\"\nmodules = [\"b\"]\n",
-		   "t:6:1: modules: cannot be combined with \"initrd\" of line 5");
+		   "6:1: modules: the modules are in line 5 already");
 	assert_bad(VM "modules = []\ninitrd = \"a\"\n",
-		   "t:6:1: initrd: cannot be combined with \"modules\" of line 5");
+		   "6:1: initrd: the modules are in line 5 already");
 	assert_good(VM "modules = ['1','2','3','4','5','6','7','8']\n");
 	assert_int_equal(config.vm[0].nr_modules, 8);
 	assert_bad(VM "modules = ['1','2','3','4','5','6','7','8','9']\n",
-		   "t:5:11: modules: more than 8 modules");
-	assert_bad(VM "modules = [1]\n", "t:5:12: modules: expected a string or ']', found '1'");
+		   "5:40: modules: more than 8 modules");
+	assert_bad(VM "modules = [1]\n", "5:12: modules: expected text in quotes, found '1'");
 	assert_bad(VM "modules = [[\"a\"]]\n",
-		   "t:5:12: modules: expected a string or ']', found '['");
+		   "5:12: modules: expected text in quotes, found '['");
 	assert_bad(VM "modules = [\"a\" \"b\"]\n",
-		   "t:5:16: modules: expected ',' or ']', found '\"'");
-	assert_bad(VM "modules = [,]\n", "t:5:12: modules: expected a string or ']', found ','");
+		   "5:16: modules: expected ',' or ']', found '\"'");
+	assert_bad(VM "modules = [,]\n", "5:12: modules: expected text in quotes, found ','");
 	assert_bad(VM "modules = [\"a\",\n\n",
-		   "t:7:1: modules: expected a string or ']', found the end of the file");
+		   "7:1: modules: expected text in quotes, found the end of the file");
 	assert_bad(VM "modules = [\"a\"\n",
-		   "t:6:1: modules: expected ',' or ']', found the end of the file");
-}
-
-static void test_too_many_items(void **state)
-{
-	char text[400] = VM "modules = [";
-
-	(void)state;
-	for (int i = 0; i < TOML_MAX_ITEMS + 1; i++)
-		strcat(text, "'a',");
-	strcat(text, "]\n");
-	assert_bad(text, "t:5:140: modules: more than 32 strings in one array");
+		   "6:1: modules: expected ',' or ']', found the end of the file");
 }
 
 static void test_strings(void **state)
 {
 	(void)state;
-	assert_bad(VM "cmdline = \"abc\n", "t:5:15: cmdline: the string has no closing \"");
-	assert_bad(VM "cmdline = \"abc\\", "t:5:16: cmdline: expected one of b t n f r \" \\ u U "
-					   "after the backslash, found the end of the file");
-	assert_bad(VM "cmdline = 'abc", "t:5:15: cmdline: the string has no closing '");
+	assert_bad(VM "cmdline = \"abc\n", "5:11: cmdline: the string has no closing quote");
+	assert_bad(VM "cmdline = 'abc", "5:11: cmdline: the string has no closing quote");
+	assert_bad(VM "cmdline = \"abc\\",
+		   "5:16: cmdline: expected \\ or \" after the backslash, found the end of the file");
 	assert_bad(VM "cmdline = \"\"\"a\"\"\"\n",
-		   "t:5:11: cmdline: strings of several lines are not supported");
+		   "5:11: cmdline: strings of several lines are not supported");
 	assert_bad(VM "cmdline = '''a'''\n",
-		   "t:5:11: cmdline: strings of several lines are not supported");
-	assert_bad(VM "cmdline = \"\\x41\"\n",
-		   "t:5:13: cmdline: expected one of b t n f r \" \\ u U after the backslash, "
-		   "found 'x'");
-	assert_bad(VM "cmdline = \"\\u12\"\n",
-		   "t:5:16: cmdline: expected a hexadecimal digit, found '\"'");
-	assert_bad(VM "cmdline = \"\\u0000\"\n",
-		   "t:5:18: cmdline: the escape before names no character");
-	assert_bad(VM "cmdline = \"\\ud800\"\n",
-		   "t:5:18: cmdline: the escape before names no character");
-	assert_bad(VM "cmdline = \"\\U00110000\"\n",
-		   "t:5:22: cmdline: the escape before names no character");
-	assert_bad(VM "cmdline = \"\\t\"\n",
-		   "t:5:11: cmdline: control characters are not allowed");
-	assert_bad(VM "cmdline = abc\n",
-		   "t:5:11: cmdline: expected a value: \"text\", 123, true, false, or "
-		   "[\"text\", ...], found 'a'");
-	assert_bad(VM "testdev = True\n",
-		   "t:5:11: testdev: expected a value: \"text\", 123, true, false, or "
-		   "[\"text\", ...], found 'T'");
+		   "5:11: cmdline: strings of several lines are not supported");
+	assert_bad(VM "cmdline = \"\\u0041\"\n",
+		   "5:13: cmdline: expected \\ or \" after the backslash, found 'u'");
+	assert_bad(VM "cmdline = \"\\\xc3\xa4\"\n",
+		   "5:13: cmdline: expected \\ or \" after the backslash, found another character");
+	assert_bad(VM "cmdline = abc\n", "5:11: cmdline: expected text in quotes, found 'a'");
+	assert_bad(VM "testdev = True\n", "5:11: testdev: must be true or false");
 	assert_bad(VM "testdev = truer\n",
-		   "t:5:11: testdev: expected a value: \"text\", 123, true, false, or "
-		   "[\"text\", ...], found 't'");
-	assert_bad(VM "testdev =\n",
-		   "t:5:10: testdev: expected a value: \"text\", 123, true, false, or "
-		   "[\"text\", ...], found the end of the line");
-	assert_bad(VM "testdev = { a = 1 }\n",
-		   "t:5:11: testdev: inline tables are not supported");
+		   "5:15: testdev: expected the end of the line, found 'r'");
+	assert_bad(VM "testdev =\n", "5:10: testdev: must be true or false");
+	assert_bad(VM "testdev = { a = 1 }\n", "5:11: testdev: must be true or false");
 }
 
 static void test_long_strings(void **state)
 {
-	static char text[2 * TOML_MAX_STRING];
+	static char text[2 * BOOT_MAX_CMDLINE];
 
 	(void)state;
 	snprintf(text, sizeof(text), VM "cmdline = \"%0*d\"\n", BOOT_MAX_CMDLINE - 1, 7);
 	assert_good(text);
 	assert_int_equal(strlen(config.vm[0].cmdline), BOOT_MAX_CMDLINE - 1);
 	snprintf(text, sizeof(text), VM "cmdline = \"%0*d\"\n", BOOT_MAX_CMDLINE, 7);
-	assert_bad(text, "t:5:11: cmdline: longer than the limit of 2047 bytes");
-	snprintf(text, sizeof(text), VM "cmdline = \"%0*d\"\n", TOML_MAX_STRING, 7);
-	assert_bad(text, "t:5:11: cmdline: longer than the limit of 4095 bytes");
+	assert_bad(text, "5:11: cmdline: longer than the limit of 2047 bytes");
 }
 
 static void test_bytes(void **state)
@@ -454,33 +408,27 @@ static void test_bytes(void **state)
 	static const char nul[] = VM "# \0\n";
 
 	(void)state;
-	assert_message(nul, sizeof(nul) - 1, "t:5:3: control characters are not allowed");
-	assert_bad(VM "# \x01\n", "t:5:3: control characters are not allowed");
-	assert_bad(VM "# \x7f\n", "t:5:3: control characters are not allowed");
-	assert_bad("\r[lamina]\n", "t:1:1: control characters are not allowed");
-	assert_bad("# \xff\n", "t:1:3: not UTF-8 text");
-	assert_bad("# \x80\n", "t:1:3: not UTF-8 text");
-	assert_bad("# \xc0\xaf\n", "t:1:3: not UTF-8 text");
-	assert_bad("# \xe0\x80\xaf\n", "t:1:3: not UTF-8 text");
-	assert_bad("# \xed\xa0\x80\n", "t:1:3: not UTF-8 text");
-	assert_bad("# \xf4\x90\x80\x80\n", "t:1:3: not UTF-8 text");
-	assert_bad("# \xe2\x82", "t:1:3: not UTF-8 text");
-	assert_bad("\x7f" "ELF", "t:1:1: control characters are not allowed");
+	assert_message(nul, sizeof(nul) - 1, "5:3: control characters are not allowed");
+	assert_bad(VM "# \x01\n", "5:3: control characters are not allowed");
+	assert_bad(VM "# \x7f\n", "5:3: control characters are not allowed");
+	assert_bad("\r[lamina]\n", "1:1: control characters are not allowed");
+	assert_bad("# \xff\n", "1:3: not UTF-8 text");
+	assert_bad("# \x80\n", "1:3: not UTF-8 text");
+	assert_bad("# \xe2\x82\n", "1:5: not UTF-8 text");
+	assert_bad("# \xe2\x82", "1:4: not UTF-8 text");
+	assert_bad("# \xc3\xa4\xa4", "1:5: not UTF-8 text");
+	assert_bad("\x7f" "ELF", "1:1: control characters are not allowed");
 }
 
 static void test_too_large(void **state)
 {
-	struct toml_error error;
 	size_t len = TOML_MAX_FILE_BYTES + 1;
 	char *text = malloc(len);
-	char line[200];
 
 	(void)state;
 	assert_non_null(text);
 	memset(text, '\n', len);
-	assert_false(config_parse(text, len, &config, &error));
-	toml_error_print(&error, "t", line, sizeof(line));
-	assert_string_equal(line, "t: larger than the limit of 1048576 bytes");
+	assert_message(text, len, "1:1: larger than the limit of 1048576 bytes");
 	free(text);
 }
 
@@ -499,19 +447,7 @@ static void test_too_many_vms(void **state)
 	assert_int_equal(config.nr_vms, BOOT_MAX_VMS);
 	assert_string_equal(config.vm[BOOT_MAX_VMS - 1].name, "v15");
 	strcat(text, "[[vm]]\n");
-	assert_bad(text, "t:65:1: vm: more than 16 VMs");
-}
-
-static void test_message_is_cut(void **state)
-{
-	struct toml_error error = { .line = 12, .column = 3, .key = "k", .text = "text" };
-	char line[12];
-
-	(void)state;
-	toml_error_print(&error, "file", line, sizeof(line));
-	assert_string_equal(line, "file:12:3: ");
-	toml_error_print(&error, "file", line, 1);
-	assert_string_equal(line, "");
+	assert_bad(text, "65:1: vm: more than 16 VMs");
 }
 
 int main(void)
@@ -527,19 +463,16 @@ int main(void)
 		cmocka_unit_test(test_types),
 		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_escape),
-		cmocka_unit_test(test_cpus),
-		cmocka_unit_test(test_integers),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_modules),
-		cmocka_unit_test(test_too_many_items),
 		cmocka_unit_test(test_strings),
 		cmocka_unit_test(test_long_strings),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_too_many_vms),
-		cmocka_unit_test(test_message_is_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
