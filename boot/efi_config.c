@@ -155,8 +155,7 @@ static BOOLEAN load_kernel(struct vm_config *vm)
 
 	if (!load_file(vm, &vm->kernel))
 		return FALSE;
-	complaint = kernel_complaint(kernel_recognise(phys_ptr(vm->kernel.hpa),
-						      vm->kernel.size_bytes));
+	complaint = kernel_complaint(phys_ptr(vm->kernel.hpa), vm->kernel.size_bytes);
 	return !complaint ||
 	       console_error(E_KERNEL, L"%a:%d: VM \"%a\": %a %a", path_used, vm->kernel.line,
 			     vm->name, vm->kernel.path, complaint);
