@@ -78,44 +78,30 @@ const struct cpu_feature *cpu_feature(const struct cpu_facts *f, unsigned int i,
  * Intel SDM volume 3, "Enabling and Entering VMX Operation": an unlocked register is no obstacle,
  * the core sets it. AMD APM volume 2, "Enabling SVM".
  */
-static enum loader_error check_switched_on(const struct cpu_facts *f)
+static struct cpu_verdict check_switched_on(const struct cpu_facts *f)
 {
 	if (f->cr4 & CR4_LA57)
-		return E_LA57;
-	if (vendor_of(f) == VMX)
-		return (f->feature_control & (FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX)) ==
-				       FEATURE_CONTROL_LOCK ? E_VMXOFF : E_NONE;
-	if (vendor_of(f) == SVM)
-		return f->vm_cr & VM_CR_SVMDIS ? E_SVMOFF : E_NONE;
-	return f->is_intel ? E_NOVMX : E_NOSVM;
+		return (struct cpu_verdict){ E_LA57, "5-level paging is on" };
+	if (vendor_of(f) == VMX && (f->feature_control & FEATURE_CONTROL_LOCK) &&
+	    !(f->feature_control & FEATURE_CONTROL_VMX))
+		return (struct cpu_verdict){ E_VMXOFF, "VMX is disabled by the firmware" };
+	if (vendor_of(f) == SVM && (f->vm_cr & VM_CR_SVMDIS))
+		return (struct cpu_verdict){ E_SVMOFF, "SVM is disabled by the firmware" };
+	if (vendor_of(f) == ANY && f->is_intel)
+		return (struct cpu_verdict){ E_NOVMX, "this CPU offers no VMX" };
+	if (vendor_of(f) == ANY)
+		return (struct cpu_verdict){ E_NOSVM, "this CPU offers no SVM" };
+	return (struct cpu_verdict){ E_NONE, "" };
 }
 
-enum loader_error cpu_check(const struct cpu_facts *f)
+struct cpu_verdict cpu_check(const struct cpu_facts *f)
 {
 	const struct cpu_feature *feature;
 	bool is_there;
 
 	for (unsigned int i = 0; (feature = cpu_feature(f, i, &is_there)); i++) {
 		if (feature->error != E_NONE && !is_there)
-			return feature->error;
+			return (struct cpu_verdict){ feature->error, feature->without };
 	}
 	return check_switched_on(f);
-}
-
-const char *cpu_check_text(enum loader_error e)
-{
-	static const char *const switched_off[] = {
-		[E_LA57] = "5-level paging is on",
-		[E_NOVMX] = "this CPU offers no VMX",
-		[E_VMXOFF] = "VMX is disabled by the firmware",
-		[E_NOSVM] = "this CPU offers no SVM",
-		[E_SVMOFF] = "SVM is disabled by the firmware",
-	};
-
-	for (unsigned int i = 0; i < sizeof(features) / sizeof(*features); i++) {
-		if (e != E_NONE && features[i].error == e)
-			return features[i].without;
-	}
-	return e < sizeof(switched_off) / sizeof(*switched_off) && switched_off[e] ?
-		       switched_off[e] : "";
 }

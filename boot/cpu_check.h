@@ -36,11 +36,13 @@ bool cpu_has_procbased_ctls2(const struct cpu_facts *f);
 bool cpu_has_procbased_ctls3(const struct cpu_facts *f);
 bool cpu_has_ept_vpid_cap(const struct cpu_facts *f);
 
-/* The first reason why this CPU cannot run VMs, E_NONE if it can. */
-enum loader_error cpu_check(const struct cpu_facts *f);
+struct cpu_verdict {
+	enum loader_error error;
+	const char *text; /* what is wrong, for a message */
+};
 
-/* What is wrong, for a message; never NULL. */
-const char *cpu_check_text(enum loader_error e);
+/* The first reason why this CPU cannot run VMs, E_NONE if it can. */
+struct cpu_verdict cpu_check(const struct cpu_facts *f);
 
 struct cpu_feature {
 	const char *name;

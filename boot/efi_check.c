@@ -58,12 +58,12 @@ static void read_facts(struct cpu_facts *f)
 BOOLEAN check_cpu(struct bootinfo *info)
 {
 	struct cpu_facts facts;
-	enum loader_error e;
+	struct cpu_verdict verdict;
 
 	(void)info;
 	read_facts(&facts);
-	e = cpu_check(&facts);
-	return e == E_NONE || console_error(e, L"%a", cpu_check_text(e));
+	verdict = cpu_check(&facts);
+	return verdict.error == E_NONE || console_error(verdict.error, L"%a", verdict.text);
 }
 
 static UINT32 nr_enabled_cpus(const struct bootinfo *info)
