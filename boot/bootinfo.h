@@ -8,7 +8,7 @@
  * tables that map three things: the loader's jump code (identity), the core's segments at their
  * linked addresses with their rights, and all RAM of the memory map (every type except
  * BOOT_MEM_MMIO and BOOT_MEM_RESERVED) at DIRECT_MAP_BASE, writable and not executable. RSP points
- * to the top of the kept stack `stack`, through the direct map, and is 8 modulo 16 as after a call.
+ * to the top of a kept stack, through the direct map, and is 8 modulo 16 as after a call.
  *
  * Every address here is physical unless its name ends in `_virt`. The structure, everything that
  * it points to and the transition page tables lie in memory of type BOOT_MEM_CORE. Memory of type
@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define BOOTINFO_MAGIC UINT64_C(0x6f666e69746f6f62) /* "bootinfo" in memory order */
-#define BOOTINFO_VERSION 4
+#define BOOTINFO_VERSION 5
 
 /* Start of the direct map of RAM: virtual = physical + DIRECT_MAP_BASE. */
 #define DIRECT_MAP_BASE UINT64_C(0xffff888000000000)
@@ -32,14 +32,11 @@
 
 #define BOOT_MAX_MEM 1024
 #define BOOT_MAX_CPUS 64
-#define BOOT_MAX_SEGMENTS 8
 #define BOOT_MAX_VMS 16
 #define BOOT_MAX_MODULES 8
 #define BOOT_MAX_NAME 32 /* each of these with the terminating NUL */
 #define BOOT_MAX_PATH 124
 #define BOOT_MAX_CMDLINE 2048
-#define BOOT_MAX_OPTIONS 256
-#define BOOT_ENTROPY_BYTES 64
 
 /* What a range of physical memory is. No two ranges overlap; they are sorted by address. */
 enum boot_mem_type {
@@ -85,26 +82,12 @@ struct boot_framebuffer {
 _Static_assert(sizeof(struct boot_framebuffer) == 32, "boot_framebuffer layout");
 
 #define BOOT_CPU_ENABLED 1u /* may be started */
-#define BOOT_CPU_BSP 2u /* the one that runs the loader; always cpu[0] */
 
 struct boot_cpu {
 	uint32_t apic_id; /* x2APIC id where it is wider than 8 bits */
 	uint32_t flags; /* BOOT_CPU_* */
 };
 _Static_assert(sizeof(struct boot_cpu) == 8, "boot_cpu layout");
-
-#define BOOT_SEG_WRITE 2u
-#define BOOT_SEG_EXEC 4u /* never together with BOOT_SEG_WRITE */
-
-/* One loaded segment of the core; addresses and size are page aligned. */
-struct boot_segment {
-	uint64_t hpa;
-	uint64_t virt;
-	uint64_t size_bytes;
-	uint32_t rights; /* BOOT_SEG_*; all are readable */
-	uint32_t reserved;
-};
-_Static_assert(sizeof(struct boot_segment) == 32, "boot_segment layout");
 
 /* The symbol table of the core, as Elf64_Sym records, and its strings; counts 0 when stripped. */
 struct boot_symbols {
@@ -181,39 +164,28 @@ struct bootinfo {
 	uint64_t magic; /* BOOTINFO_MAGIC */
 	uint32_t version; /* BOOTINFO_VERSION */
 	uint32_t size_bytes; /* sizeof(struct bootinfo) of the loader */
-	uint32_t checkpoint; /* the last one of the loader: boot/checkpoints.def */
 	uint32_t nr_mem;
 	uint32_t nr_cpus;
-	uint32_t nr_segments;
-	uint32_t entropy_good; /* 1: the seed holds hardware randomness, not only the TSC */
-	uint32_t reserved;
 
 	uint64_t rsdp; /* ACPI root pointer, 0 = firmware has none */
-	uint64_t root_table; /* transition page tables: CR3 at the hand-over */
 	uint64_t tsc_hz; /* measured against the firmware's Stall(); a hint, 0 = unknown */
 	uint64_t epoch_seconds; /* UTC as the firmware has it, seconds since 1970; 0 = unknown */
 	uint64_t epoch_tsc; /* TSC when epoch_seconds was read */
 
 	struct boot_range image; /* the core, physically contiguous from CORE_VIRT_BASE on */
-	struct boot_range stack; /* RSP at the hand-over is just below its end */
-	struct boot_range tables; /* where the transition page tables lie */
 	struct boot_range trampoline; /* one page below 1 MiB for starting the other CPUs */
 	struct boot_symbols symbols;
 	struct boot_framebuffer framebuffer;
 	struct boot_range lastwords; /* as an earlier boot left it: boot/lastwords.h */
 
-	struct boot_segment segments[BOOT_MAX_SEGMENTS];
-	struct boot_cpu cpus[BOOT_MAX_CPUS];
+	struct boot_cpu cpus[BOOT_MAX_CPUS]; /* the first is the one that runs the loader */
 	struct boot_mem mem[BOOT_MAX_MEM];
-	uint8_t entropy[BOOT_ENTROPY_BYTES];
-	char options[BOOT_MAX_OPTIONS]; /* the loader's command line */
 	struct lamina_config config;
 };
-_Static_assert(offsetof(struct bootinfo, rsdp) == 40, "bootinfo layout");
-_Static_assert(offsetof(struct bootinfo, image) == 80, "bootinfo layout");
-_Static_assert(offsetof(struct bootinfo, segments) == 224, "bootinfo layout");
-_Static_assert(offsetof(struct bootinfo, config) ==
-		       224 + 8 * 32 + 64 * 8 + BOOT_MAX_MEM * 24 + 64 + BOOT_MAX_OPTIONS,
+_Static_assert(offsetof(struct bootinfo, rsdp) == 24, "bootinfo layout");
+_Static_assert(offsetof(struct bootinfo, image) == 56, "bootinfo layout");
+_Static_assert(offsetof(struct bootinfo, cpus) == 168, "bootinfo layout");
+_Static_assert(offsetof(struct bootinfo, config) == 168 + BOOT_MAX_CPUS * 8 + BOOT_MAX_MEM * 24,
 	       "bootinfo layout");
 
 #endif

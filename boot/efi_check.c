@@ -161,7 +161,6 @@ static void report_platform(const struct bootinfo *info)
 	say("console: ACPI SPCR", !!acpi_table(info->rsdp, "SPCR").data, "");
 	console_print(L"(lamina)     timer: TSC with %ld MHz\r\n", info->tsc_hz / 1000000);
 	say("timer: HPET", !!acpi_table(info->rsdp, "HPET").data, "");
-	say("randomness of the hardware", info->entropy_good, ": only of the TSC");
 	say("Secure Boot", file_secure_boot(), "");
 	say("list of hashes", file_has_hashes(), ": files outside the image are not verified");
 }

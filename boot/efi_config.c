@@ -11,6 +11,7 @@
 #define OPTION_CONFIG "config="
 #define OPTION_CONFIG_CHARS (sizeof(OPTION_CONFIG) - 1)
 #define CONFIG_NAME "lamina.toml"
+#define OPTIONS_MAX_CHARS 256 /* with the NUL */
 
 /* The configuration that is used: as asked for, or where it was found. */
 static char path_used[FILE_MAX_PATH];
@@ -43,7 +44,7 @@ static BOOLEAN options_are_text(const EFI_LOADED_IMAGE *loaded)
 		if (s[i] < 0x20 || s[i] > 0x7e)
 			return FALSE;
 	}
-	return i > 0 && i < BOOT_MAX_OPTIONS;
+	return i > 0 && i < OPTIONS_MAX_CHARS;
 }
 
 /* A shell passes the program's own name as the first word. */
@@ -55,7 +56,7 @@ static BOOLEAN word_is_program(const char *word, UINTN chars)
 
 static BOOLEAN read_word(const char *word, UINTN chars, BOOLEAN is_first)
 {
-	char copy[BOOT_MAX_OPTIONS];
+	char copy[OPTIONS_MAX_CHARS];
 
 	CopyMem(copy, (void *)word, chars);
 	copy[chars] = 0;
@@ -87,22 +88,23 @@ static BOOLEAN read_words(const char *s)
 	return ok;
 }
 
-BOOLEAN config_read_options(EFI_HANDLE image, struct bootinfo *info)
+BOOLEAN config_read_options(EFI_HANDLE image)
 {
+	char options[OPTIONS_MAX_CHARS] = "";
 	struct blob embedded = file_embedded("options");
 	EFI_LOADED_IMAGE *loaded;
 	const CHAR16 *s;
 
-	for (UINTN i = 0; i < embedded.size_bytes && i + 1 < BOOT_MAX_OPTIONS; i++)
-		info->options[i] = embedded.data[i] == '\n' ? ' ' : (char)embedded.data[i];
+	for (UINTN i = 0; i < embedded.size_bytes && i + 1 < OPTIONS_MAX_CHARS; i++)
+		options[i] = embedded.data[i] == '\n' ? ' ' : (char)embedded.data[i];
 	if (!EFI_ERROR(BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded)) &&
 	    options_are_text(loaded)) {
 		s = loaded->LoadOptions;
-		SetMem(info->options, sizeof(info->options), 0);
+		SetMem(options, sizeof(options), 0);
 		for (UINTN i = 0; i < loaded->LoadOptionsSize / sizeof(CHAR16) && s[i]; i++)
-			info->options[i] = (char)s[i];
+			options[i] = (char)s[i];
 	}
-	return read_words(info->options);
+	return read_words(options);
 }
 
 /* ---- the configuration ---- */

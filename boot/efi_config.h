@@ -9,11 +9,8 @@
 
 #include "boot/bootinfo.h"
 
-/*
- * Take the loader's command line of `image`, else the embedded file "options", into info->options;
- * refuse unknown words.
- */
-BOOLEAN config_read_options(EFI_HANDLE image, struct bootinfo *info);
+/* Take the command line of `image`, else the embedded file "options"; refuse unknown words. */
+BOOLEAN config_read_options(EFI_HANDLE image);
 
 /*
  * Read the configuration: config=PATH of the options, else lamina.toml in the image, beside the

@@ -2,8 +2,6 @@
 /* The core's file is part of this program and was checked when it was built: no doubts here. */
 #include "boot/efi_elf.h"
 
-#include <elf.h>
-
 #include "boot/efi_asm.h"
 #include "boot/efi_console.h"
 #include "boot/efi_mem.h"
@@ -13,34 +11,28 @@ static const Elf64_Ehdr *elf_header(void)
 	return (const void *)payload_start;
 }
 
-static BOOLEAN is_loaded(const Elf64_Phdr *s)
+const Elf64_Phdr *elf_segment(UINTN i)
 {
-	return s->p_type == PT_LOAD && s->p_memsz;
+	const Elf64_Phdr *s = (const void *)(payload_start + elf_header()->e_phoff);
+
+	for (UINTN n = elf_header()->e_phnum; n; n--, s++) {
+		if (s->p_type == PT_LOAD && s->p_memsz && !i--)
+			return s;
+	}
+	return NULL;
 }
 
 /* The bytes from CORE_VIRT_BASE to the end of the last segment. */
-static UINT64 image_bytes(const Elf64_Phdr *s, UINTN nr_segments)
+static UINT64 image_bytes(void)
 {
+	const Elf64_Phdr *s;
 	UINT64 end = CORE_VIRT_BASE;
 
-	for (; nr_segments; nr_segments--, s++) {
-		if (is_loaded(s) && s->p_vaddr + s->p_memsz > end)
+	for (UINTN i = 0; (s = elf_segment(i)); i++) {
+		if (s->p_vaddr + s->p_memsz > end)
 			end = s->p_vaddr + s->p_memsz;
 	}
 	return page_round(end - CORE_VIRT_BASE);
-}
-
-static void load_segment(struct bootinfo *info, const Elf64_Phdr *s)
-{
-	info->segments[info->nr_segments++] = (struct boot_segment){
-		.virt = s->p_vaddr,
-		.hpa = info->image.hpa + (s->p_vaddr - CORE_VIRT_BASE),
-		.size_bytes = page_round(s->p_memsz),
-		.rights = (s->p_flags & PF_W ? BOOT_SEG_WRITE : 0) |
-			  (s->p_flags & PF_X ? BOOT_SEG_EXEC : 0),
-	};
-	CopyMem(phys_ptr(info->image.hpa + (s->p_vaddr - CORE_VIRT_BASE)),
-		(void *)(payload_start + s->p_offset), s->p_filesz);
 }
 
 static BOOLEAN copy_section(const Elf64_Shdr *s, UINT64 *hpa)
@@ -71,19 +63,14 @@ static BOOLEAN load_symbols(struct boot_symbols *to)
 
 BOOLEAN elf_load_core(struct bootinfo *info, UINT64 *entry_virt)
 {
-	const Elf64_Phdr *segments = (const void *)(payload_start + elf_header()->e_phoff);
-	UINTN n = elf_header()->e_phnum;
+	const Elf64_Phdr *s;
 
-	if (n > BOOT_MAX_SEGMENTS)
-		return console_error(E_CORE, L"the core has more than %d segments",
-				     BOOT_MAX_SEGMENTS);
 	*entry_virt = elf_header()->e_entry;
-	info->image.size_bytes = image_bytes(segments, n);
+	info->image.size_bytes = image_bytes();
 	if (!mem_alloc(info->image.size_bytes, 0, L"the core", &info->image.hpa))
 		return FALSE;
-	for (; n; n--, segments++) {
-		if (is_loaded(segments))
-			load_segment(info, segments);
-	}
+	for (UINTN i = 0; (s = elf_segment(i)); i++)
+		CopyMem(phys_ptr(info->image.hpa + (s->p_vaddr - CORE_VIRT_BASE)),
+			(void *)(payload_start + s->p_offset), s->p_filesz);
 	return load_symbols(&info->symbols);
 }

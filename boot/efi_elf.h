@@ -6,14 +6,17 @@
 #define BOOT_EFI_ELF_H
 
 #include <efi.h>
+#include <elf.h>
 
 #include "boot/bootinfo.h"
 
 /*
  * Load all segments, contiguous from CORE_VIRT_BASE on, and copy the symbol table. Fills
- * info->image, segments and symbols; `entry_virt` is where to jump to. Prints E-CORE or E-NOMEM on
- * failure.
+ * info->image and symbols; `entry_virt` is where to jump to. Prints E-NOMEM on failure.
  */
 BOOLEAN elf_load_core(struct bootinfo *info, UINT64 *entry_virt);
+
+/* Loaded segment `i` of the core, NULL behind the last. */
+const Elf64_Phdr *elf_segment(UINTN i);
 
 #endif

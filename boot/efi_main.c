@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The loader's steps in order. Each begins with a checkpoint of checkpoints.def, printed as
- * "L01 ..." and kept in bootinfo; a stop names the last one. Up to the last step an error goes back
+ * "L01 ..."; a stop names the last one. Up to the last step an error goes back
  * to the firmware with a message and a status, and nothing stays changed.
  */
 #include <efi.h>
@@ -25,8 +25,8 @@
 #define TRAMPOLINE_LIMIT (UINT64_C(1) << 20)
 #define ERROR_WAIT_SECONDS 10
 
-/* Where the core begins. */
-static UINT64 entry_virt;
+/* What the jump to the core needs. */
+static UINT64 entry_virt, stack_hpa, root_table;
 
 static BOOLEAN bootinfo_create(struct bootinfo **out)
 {
@@ -48,7 +48,6 @@ static BOOLEAN machine_probe(struct bootinfo *info)
 	probe_cpus(info);
 	probe_framebuffer(info);
 	probe_time(info);
-	probe_entropy(info);
 	console_print(L"(lamina)     %d CPUs, ACPI %a, screen %dx%d, TSC %ld MHz\r\n",
 		      info->nr_cpus, info->rsdp ? "found" : "absent",
 		      info->framebuffer.width_pixels, info->framebuffer.height_pixels,
@@ -59,17 +58,16 @@ static BOOLEAN machine_probe(struct bootinfo *info)
 /* The core's image, its first stack, and a page where other CPUs can start in real mode. */
 static BOOLEAN core_load(struct bootinfo *info)
 {
-	info->stack.size_bytes = STACK_BYTES;
 	info->trampoline.size_bytes = PAGE_BYTES;
 	return elf_load_core(info, &entry_virt) &&
-	       mem_alloc(STACK_BYTES, 0, L"the core's stack", &info->stack.hpa) &&
+	       mem_alloc(STACK_BYTES, 0, L"the core's stack", &stack_hpa) &&
 	       mem_alloc(PAGE_BYTES, TRAMPOLINE_LIMIT,
 			 L"the start page of the CPUs below 1 MiB", &info->trampoline.hpa);
 }
 
 static BOOLEAN tables_build(struct bootinfo *info)
 {
-	return mem_read_map(info) && paging_build(info);
+	return mem_read_map(info) && paging_build(info, &root_table);
 }
 
 /* All that can go wrong while the firmware is still there. */
@@ -101,7 +99,7 @@ static BOOLEAN steps_run(struct bootinfo *info)
 static BOOLEAN prepare(EFI_HANDLE image, struct bootinfo **info)
 {
 	return bootinfo_create(info) && file_open_source(image) &&
-	       config_read_options(image, *info) && steps_run(*info);
+	       config_read_options(image) && steps_run(*info);
 }
 
 static EFI_STATUS back_to_firmware(void)
@@ -138,9 +136,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system_table)
 	console_checkpoint(CP_EXIT);
 	if (!mem_exit_boot_services(image, info))
 		return back_to_firmware();
-	info->checkpoint = CP_JUMP;
 	outb(checkpoints[CP_JUMP].post, POST_PORT);
-	asm_jump(info->root_table, entry_virt,
-		 DIRECT_MAP_BASE + info->stack.hpa + info->stack.size_bytes,
+	asm_jump(root_table, entry_virt, DIRECT_MAP_BASE + stack_hpa + STACK_BYTES,
 		 DIRECT_MAP_BASE + (UINT64)(UINTN)info);
 }

@@ -2,6 +2,7 @@
 #include "boot/efi_paging.h"
 
 #include "boot/efi_asm.h"
+#include "boot/efi_elf.h"
 #include "boot/efi_mem.h"
 #include "boot/memmap.h"
 
@@ -67,42 +68,40 @@ static void map_range(struct table_pool *pool, UINT64 virt, UINT64 hpa, UINT64 s
 	}
 }
 
-static UINT64 pte_rights(UINT32 rights)
+static UINT64 pte_rights(UINT32 flags)
 {
-	return (rights & BOOT_SEG_WRITE ? PTE_WRITE : 0) | (rights & BOOT_SEG_EXEC ? 0 : PTE_NX);
+	return (flags & PF_W ? PTE_WRITE : 0) | (flags & PF_X ? 0 : PTE_NX);
 }
 
 static UINT64 count_tables(const struct bootinfo *info)
 {
 	UINT64 n = 1 + tables_for(PAGE_BYTES), start, end;
+	const Elf64_Phdr *s;
 	UINT32 i = 0;
 
 	while (memmap_next_ram(info->mem, info->nr_mem, &i, &start, &end))
 		n += tables_for(end - start);
-	for (i = 0; i < info->nr_segments; i++)
-		n += tables_for(info->segments[i].size_bytes) +
-		     info->segments[i].size_bytes / LARGE_BYTES;
+	for (i = 0; (s = elf_segment(i)); i++)
+		n += tables_for(s->p_memsz) + s->p_memsz / LARGE_BYTES;
 	return n;
 }
 
-BOOLEAN paging_build(struct bootinfo *info)
+BOOLEAN paging_build(const struct bootinfo *info, UINT64 *root_table)
 {
 	UINT64 start = (UINT64)(UINTN)asm_jump_start & ~(PAGE_BYTES - 1);
 	UINT64 end = page_round((UINT64)(UINTN)asm_jump_end);
+	const Elf64_Phdr *s;
 	struct table_pool pool;
 	UINT32 i;
 
-	info->tables.size_bytes = count_tables(info) * PAGE_BYTES;
-	if (!mem_alloc(info->tables.size_bytes, TABLES_LIMIT, L"page tables", &info->tables.hpa))
+	if (!mem_alloc(count_tables(info) * PAGE_BYTES, TABLES_LIMIT, L"page tables", root_table))
 		return FALSE;
-	pool.root_hpa = info->root_table = info->tables.hpa;
+	pool.root_hpa = *root_table;
 	pool.next_hpa = pool.root_hpa + PAGE_BYTES;
 	map_range(&pool, start, start, end - start, 0);
-	for (i = 0; i < info->nr_segments; i++) {
-		const struct boot_segment *s = &info->segments[i];
-
-		map_range(&pool, s->virt, s->hpa, s->size_bytes, pte_rights(s->rights));
-	}
+	for (i = 0; (s = elf_segment(i)); i++)
+		map_range(&pool, s->p_vaddr, info->image.hpa + (s->p_vaddr - CORE_VIRT_BASE),
+			  page_round(s->p_memsz), pte_rights(s->p_flags));
 	i = 0;
 	while (memmap_next_ram(info->mem, info->nr_mem, &i, &start, &end))
 		map_range(&pool, DIRECT_MAP_BASE + start, start, end - start, PTE_WRITE | PTE_NX);

@@ -10,9 +10,9 @@
 #include "boot/bootinfo.h"
 
 /*
- * Build the tables from info->segments and the RAM of info->mem. Fills info->tables and root_table.
+ * Build the tables from the core's segments, loaded to info->image, and the RAM of info->mem.
  * RAM that appears later in the firmware's map is not covered; types may still change.
  */
-BOOLEAN paging_build(struct bootinfo *info);
+BOOLEAN paging_build(const struct bootinfo *info, UINT64 *root_table);
 
 #endif

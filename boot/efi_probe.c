@@ -7,7 +7,6 @@
 #include "boot/efi_console.h"
 
 #define STALL_MICROSECONDS 5000
-#define RDRAND_TRIES 10
 #define SECONDS_PER_DAY 86400
 
 /* ---- framebuffer ---- */
@@ -68,61 +67,6 @@ void probe_time(struct bootinfo *info)
 		return;
 	info->epoch_tsc = __builtin_ia32_rdtsc();
 	info->epoch_seconds = unix_seconds(&now);
-}
-
-/* ---- randomness ---- */
-
-static BOOLEAN entropy_from_firmware(struct bootinfo *info)
-{
-	EFI_GUID guid = EFI_RNG_PROTOCOL_GUID;
-	EFI_RNG_PROTOCOL *rng;
-	EFI_STATUS(EFIAPI *get)(EFI_RNG_PROTOCOL *, EFI_RNG_ALGORITHM *, UINTN, UINT8 *);
-
-	if (EFI_ERROR(LibLocateProtocol(&guid, (void **)&rng)))
-		return FALSE;
-	/* gnu-efi declares the `this` pointers of this protocol with an incomplete type. */
-	get = (void *)rng->GetRNG;
-	return !EFI_ERROR(get(rng, NULL, BOOT_ENTROPY_BYTES, info->entropy));
-}
-
-__attribute__((target("rdrnd"))) static BOOLEAN rdrand(unsigned long long *value)
-{
-	UINTN i = 0;
-
-	while (i < RDRAND_TRIES && !__builtin_ia32_rdrand64_step(value))
-		i++;
-	return i < RDRAND_TRIES;
-}
-
-static void mix(struct bootinfo *info, UINTN at, UINT64 value)
-{
-	for (UINTN i = 0; i < 8; i++)
-		info->entropy[at + i] ^= (UINT8)(value >> (8 * i));
-}
-
-static BOOLEAN entropy_from_cpu(struct bootinfo *info)
-{
-	UINT32 eax, ebx, ecx = 0, edx;
-	unsigned long long value = 0;
-
-	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_RDRND))
-		return FALSE;
-	for (UINTN i = 0; i < BOOT_ENTROPY_BYTES; i += 8) {
-		if (!rdrand(&value))
-			return FALSE;
-		mix(info, i, value);
-	}
-	return TRUE;
-}
-
-void probe_entropy(struct bootinfo *info)
-{
-	BOOLEAN firmware = entropy_from_firmware(info);
-	BOOLEAN cpu = entropy_from_cpu(info);
-
-	info->entropy_good = firmware || cpu;
-	for (UINTN i = 0; i < BOOT_ENTROPY_BYTES; i += 8)
-		mix(info, i, __builtin_ia32_rdtsc() * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* ---- CPUs ---- */
@@ -227,7 +171,6 @@ static BOOLEAN list_from_madt(struct bootinfo *info)
 void probe_cpus(struct bootinfo *info)
 {
 	add_cpu(info, own_apic_id(), TRUE);
-	info->cpus[0].flags = BOOT_CPU_ENABLED | BOOT_CPU_BSP;
 	if (!list_from_mp_services(info) && !list_from_madt(info))
 		console_print(L"(lamina) firmware lists no CPUs: only this one is used\r\n");
 	if (nr_left_out)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What only the firmware can tell, gathered for the core: framebuffer, time, randomness,
- * CPUs. Nothing of it is vital: what is missing stays 0.
+ * What only the firmware can tell, gathered for the core: framebuffer, time, CPUs.
+ * Nothing of it is vital: what is missing stays 0.
  */
 #ifndef BOOT_EFI_PROBE_H
 #define BOOT_EFI_PROBE_H
@@ -15,9 +15,6 @@ void probe_framebuffer(struct bootinfo *info);
 
 /* Fill info->tsc_hz, epoch_seconds and epoch_tsc. Takes a few milliseconds. */
 void probe_time(struct bootinfo *info);
-
-/* Fill info->entropy: from the firmware and the CPU where they offer it, always from the TSC. */
-void probe_entropy(struct bootinfo *info);
 
 /*
  * Fill info->cpus, boot CPU first, and nr_cpus: from the firmware's MP services, else
