@@ -11,12 +11,30 @@
 
 #define FEATURE_CONTROL_LOCK BIT64(0)
 #define FEATURE_CONTROL_VMX BIT64(2) /* outside SMX operation */
+
+#define VM_CR_SVMDIS BIT64(4)
+
 /* The upper half of a control capability register tells which bits may be 1. */
 #define PROCBASED_SECONDARY BIT64(31 + 32)
 #define PROCBASED_TERTIARY BIT64(17 + 32)
 #define PROCBASED2_EPT_OR_VPID (BIT64(1 + 32) | BIT64(5 + 32))
 
-#define VM_CR_SVMDIS BIT64(4)
+#define FACT(member) offsetof(struct cpu_facts, member)
+
+/* MSRs, and what is said in a fact before them where they exist. */
+static const struct msr {
+	uint32_t number;
+	uint16_t offset, condition; /* of the words in struct cpu_facts */
+	uint64_t bits; /* one of which says so */
+} msrs[] = {
+	{ 0x3a, FACT(feature_control), FACT(cpuid_1_ecx), CPUID_1_ECX_VMX },
+	{ 0x481, FACT(pinbased_ctls), FACT(cpuid_1_ecx), CPUID_1_ECX_VMX },
+	{ 0x482, FACT(procbased_ctls), FACT(cpuid_1_ecx), CPUID_1_ECX_VMX },
+	{ 0x48b, FACT(procbased_ctls2), FACT(procbased_ctls), PROCBASED_SECONDARY },
+	{ 0x492, FACT(procbased_ctls3), FACT(procbased_ctls), PROCBASED_TERTIARY },
+	{ 0x48c, FACT(ept_vpid_cap), FACT(procbased_ctls2), PROCBASED2_EPT_OR_VPID },
+	{ 0xc0010114, FACT(vm_cr), FACT(cpuid_80000001_ecx), CPUID_80000001_ECX_SVM },
+};
 
 /* What a feature is a feature of. */
 #define VMX 1
@@ -25,10 +43,23 @@
 
 static const struct cpu_feature features[] = {
 #define FEATURE(vendor, word, bit, error, name, without)                                           \
-	{ name, without, error, vendor, offsetof(struct cpu_facts, word), bit },
+	{ name, without, error, vendor, FACT(word), bit },
 #include "boot/features.def"
 #undef FEATURE
 };
+
+static uint64_t *fact_at(struct cpu_facts *f, uint16_t offset)
+{
+	return (uint64_t *)(void *)((char *)f + offset);
+}
+
+void cpu_read_msrs(struct cpu_facts *f, uint64_t (*rdmsr)(uint32_t msr))
+{
+	for (const struct msr *m = msrs; m < msrs + sizeof(msrs) / sizeof(*msrs); m++) {
+		if (*fact_at(f, m->condition) & m->bits)
+			*fact_at(f, m->offset) = rdmsr(m->number);
+	}
+}
 
 bool cpu_has_vmx(const struct cpu_facts *f)
 {
@@ -38,21 +69,6 @@ bool cpu_has_vmx(const struct cpu_facts *f)
 bool cpu_has_svm(const struct cpu_facts *f)
 {
 	return f->cpuid_80000001_ecx & CPUID_80000001_ECX_SVM;
-}
-
-bool cpu_has_procbased_ctls2(const struct cpu_facts *f)
-{
-	return f->procbased_ctls & PROCBASED_SECONDARY;
-}
-
-bool cpu_has_procbased_ctls3(const struct cpu_facts *f)
-{
-	return f->procbased_ctls & PROCBASED_TERTIARY;
-}
-
-bool cpu_has_ept_vpid_cap(const struct cpu_facts *f)
-{
-	return f->procbased_ctls2 & PROCBASED2_EPT_OR_VPID;
 }
 
 static unsigned int vendor_of(const struct cpu_facts *f)

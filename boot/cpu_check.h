@@ -29,12 +29,11 @@ struct cpu_facts {
 	uint64_t vm_cr; /* VM_CR */
 };
 
-/* Which registers may be read. */
+/* Read the MSRs that the facts before them say are there. */
+void cpu_read_msrs(struct cpu_facts *f, uint64_t (*rdmsr)(uint32_t msr));
+
 bool cpu_has_vmx(const struct cpu_facts *f);
 bool cpu_has_svm(const struct cpu_facts *f);
-bool cpu_has_procbased_ctls2(const struct cpu_facts *f);
-bool cpu_has_procbased_ctls3(const struct cpu_facts *f);
-bool cpu_has_ept_vpid_cap(const struct cpu_facts *f);
 
 struct cpu_verdict {
 	enum loader_error error;

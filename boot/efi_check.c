@@ -10,14 +10,6 @@
 #include "boot/efi_file.h"
 #include "boot/efi_mem.h"
 
-#define MSR_FEATURE_CONTROL 0x3a
-#define MSR_VMX_PINBASED_CTLS 0x481
-#define MSR_VMX_PROCBASED_CTLS 0x482
-#define MSR_VMX_PROCBASED_CTLS2 0x48b
-#define MSR_VMX_EPT_VPID_CAP 0x48c
-#define MSR_VMX_PROCBASED_CTLS3 0x492
-#define MSR_VM_CR 0xc0010114
-
 /* What the core needs for itself besides the VMs' memory: tables, per-CPU pages, nested tables. */
 #define CORE_RESERVE_BYTES (UINT64_C(16) << 20)
 #define NESTED_TABLE_SHIFT 8 /* 1/256 of a VM's memory pays for 4 KiB nested pages twice over */
@@ -39,6 +31,7 @@ static void read_facts(struct cpu_facts *f)
 {
 	struct cpu_leaf extended = cpu_leaf(0x80000001);
 
+	*f = (struct cpu_facts){ 0 };
 	f->is_intel = cpu_leaf(0).ebx == signature_INTEL_ebx; /* "Genu" is nobody else's */
 	f->cpuid_1_ecx = cpu_leaf(1).ecx;
 	f->cpuid_80000001_ecx = extended.ecx;
@@ -46,13 +39,7 @@ static void read_facts(struct cpu_facts *f)
 	f->cpuid_80000007_edx = cpu_leaf(0x80000007).edx;
 	f->cpuid_8000000a_edx = cpu_leaf(0x8000000a).edx;
 	f->cr4 = asm_read_cr4();
-	f->feature_control = cpu_has_vmx(f) ? asm_rdmsr(MSR_FEATURE_CONTROL) : 0;
-	f->pinbased_ctls = cpu_has_vmx(f) ? asm_rdmsr(MSR_VMX_PINBASED_CTLS) : 0;
-	f->procbased_ctls = cpu_has_vmx(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS) : 0;
-	f->procbased_ctls2 = cpu_has_procbased_ctls2(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS2) : 0;
-	f->procbased_ctls3 = cpu_has_procbased_ctls3(f) ? asm_rdmsr(MSR_VMX_PROCBASED_CTLS3) : 0;
-	f->ept_vpid_cap = cpu_has_ept_vpid_cap(f) ? asm_rdmsr(MSR_VMX_EPT_VPID_CAP) : 0;
-	f->vm_cr = cpu_has_svm(f) ? asm_rdmsr(MSR_VM_CR) : 0;
+	cpu_read_msrs(f, asm_rdmsr);
 }
 
 BOOLEAN check_cpu(struct bootinfo *info)
@@ -91,12 +78,25 @@ BOOLEAN check_cpus(struct bootinfo *info)
 	return TRUE;
 }
 
+/* RAM that the core will find free: conventional memory and the firmware's boot services. */
+static UINT64 count_free_bytes(const struct bootinfo *info)
+{
+	UINT64 bytes = 0;
+
+	for (const struct boot_mem *m = info->mem; m < info->mem + info->nr_mem; m++) {
+		if (m->type == BOOT_MEM_USABLE || m->type == BOOT_MEM_LOADER)
+			bytes += m->size_bytes;
+	}
+	return bytes;
+}
+
 BOOLEAN check_memory(struct bootinfo *info)
 {
 	UINT64 free_bytes, need_bytes = CORE_RESERVE_BYTES;
 
-	if (!mem_free_bytes(info, &free_bytes))
+	if (!mem_read_map(info))
 		return FALSE;
+	free_bytes = count_free_bytes(info);
 	for (UINT32 i = 0; i < info->config.nr_vms; i++) {
 		const struct vm_config *vm = &info->config.vm[i];
 

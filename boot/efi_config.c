@@ -30,25 +30,8 @@ BOOLEAN config_wants_check(void)
 
 /* ---- the loader's command line ---- */
 
-/*
- * Boot managers put data of their own where a shell puts the command line, so only printable text
- * that ends within the options is one.
- */
-static BOOLEAN options_are_text(const EFI_LOADED_IMAGE *loaded)
-{
-	const CHAR16 *s = loaded->LoadOptions;
-	UINTN n = loaded->LoadOptionsSize / sizeof(CHAR16);
-	UINTN i;
-
-	for (i = 0; s && i < n && s[i]; i++) {
-		if (s[i] < 0x20 || s[i] > 0x7e)
-			return FALSE;
-	}
-	return i > 0 && i < OPTIONS_MAX_CHARS;
-}
-
 /* A shell passes the program's own name as the first word. */
-static BOOLEAN word_is_program(const char *word, UINTN chars)
+static BOOLEAN is_program(const char *word, UINTN chars)
 {
 	return chars > 4 && word[chars - 4] == '.' && (word[chars - 3] | 0x20) == 'e' &&
 	       (word[chars - 2] | 0x20) == 'f' && (word[chars - 1] | 0x20) == 'i';
@@ -56,53 +39,60 @@ static BOOLEAN word_is_program(const char *word, UINTN chars)
 
 static BOOLEAN read_word(const char *word, UINTN chars, BOOLEAN is_first)
 {
-	char copy[OPTIONS_MAX_CHARS];
-
-	CopyMem(copy, (void *)word, chars);
-	copy[chars] = 0;
-	if (!chars || (is_first && word_is_program(copy, chars)))
+	if (!chars || (is_first && is_program(word, chars)))
 		return TRUE;
-	if (!strcmpa((CHAR8 *)copy, (CHAR8 *)OPTION_CHECK)) {
+	if (!strcmpa((const CHAR8 *)word, (const CHAR8 *)OPTION_CHECK)) {
 		is_check = TRUE;
-	} else if (chars > OPTION_CONFIG_CHARS &&
-		   !CompareMem(copy, OPTION_CONFIG, OPTION_CONFIG_CHARS)) {
-		is_path_given = TRUE;
-		CopyMem(path_used, copy + OPTION_CONFIG_CHARS, chars - OPTION_CONFIG_CHARS + 1);
-	} else {
-		return console_error(E_OPTION, L"unknown option \"%a\"", copy);
+		return TRUE;
+	}
+	if (chars <= OPTION_CONFIG_CHARS || CompareMem(word, OPTION_CONFIG, OPTION_CONFIG_CHARS))
+		return console_error(E_OPTION, L"unknown option \"%a\"", word);
+	is_path_given = TRUE;
+	CopyMem(path_used, word + OPTION_CONFIG_CHARS, chars - OPTION_CONFIG_CHARS + 1);
+	return TRUE;
+}
+
+/* Split at blanks, in place. */
+static BOOLEAN read_words(char *options)
+{
+	for (char *word = options, *end; *word; word = end) {
+		for (end = word; *end && *end != ' '; end++)
+			;
+		if (*end)
+			*end++ = 0;
+		if (!read_word(word, strlena((const CHAR8 *)word), word == options))
+			return FALSE;
 	}
 	return TRUE;
 }
 
-static BOOLEAN read_words(const char *s)
+/*
+ * Boot managers put data of their own where a shell puts the command line, so only printable text
+ * that ends within the options is one.
+ */
+static BOOLEAN copy_text(const CHAR16 *from, UINTN chars, char *options)
 {
-	BOOLEAN ok = TRUE, at_end = FALSE;
+	UINTN i = 0;
 
-	for (UINTN start = 0, i = 0; ok && !at_end; i++) {
-		at_end = !s[i];
-		if (!at_end && s[i] != ' ')
-			continue;
-		ok = read_word(s + start, i - start, start == 0);
-		start = i + 1;
-	}
-	return ok;
+	for (; i < chars && i + 1 < OPTIONS_MAX_CHARS && from[i] >= ' ' && from[i] <= '~'; i++)
+		options[i] = (char)from[i];
+	options[i] = 0;
+	return i > 0 && (i == chars || !from[i]);
 }
 
 BOOLEAN config_read_options(EFI_HANDLE image)
 {
-	char options[OPTIONS_MAX_CHARS] = "";
 	struct blob embedded = file_embedded("options");
 	EFI_LOADED_IMAGE *loaded;
-	const CHAR16 *s;
+	char options[OPTIONS_MAX_CHARS];
+	UINTN i = 0;
 
-	for (UINTN i = 0; i < embedded.size_bytes && i + 1 < OPTIONS_MAX_CHARS; i++)
-		options[i] = embedded.data[i] == '\n' ? ' ' : (char)embedded.data[i];
-	if (!EFI_ERROR(BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded)) &&
-	    options_are_text(loaded)) {
-		s = loaded->LoadOptions;
-		SetMem(options, sizeof(options), 0);
-		for (UINTN i = 0; i < loaded->LoadOptionsSize / sizeof(CHAR16) && s[i]; i++)
-			options[i] = (char)s[i];
+	if (EFI_ERROR(BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded)) ||
+	    !loaded->LoadOptions ||
+	    !copy_text(loaded->LoadOptions, loaded->LoadOptionsSize / sizeof(CHAR16), options)) {
+		for (; i < embedded.size_bytes && i + 1 < OPTIONS_MAX_CHARS; i++)
+			options[i] = embedded.data[i] == '\n' ? ' ' : (char)embedded.data[i];
+		options[i] = 0;
 	}
 	return read_words(options);
 }

@@ -17,8 +17,9 @@ struct allocation {
 static struct allocation allocations[MAX_ALLOCATIONS];
 static UINTN nr_allocations;
 
-/* The map of the firmware. Of boot services' memory, so that the core gets it back. */
+/* The map of the firmware, and its key. Of boot services' memory: the core gets it back. */
 static void *raw_map;
+static UINTN map_key;
 
 UINT64 page_round(UINT64 bytes)
 {
@@ -99,8 +100,7 @@ static enum memmap_result map_add(struct bootinfo *info, const EFI_MEMORY_DESCRI
 	return memmap_add(info->mem, &info->nr_mem, base, bytes, type);
 }
 
-/* Fill info->mem from the firmware's map, whose key is then in `key`. */
-static BOOLEAN map_read(struct bootinfo *info, UINTN *key)
+BOOLEAN mem_read_map(struct bootinfo *info)
 {
 	static const char *const complaints[] = {
 		[MEMMAP_FULL] = "there are too many ranges",
@@ -117,7 +117,7 @@ static BOOLEAN map_read(struct bootinfo *info, UINTN *key)
 	if (EFI_ERROR(status))
 		return console_error(E_NOMEM, L"no %ld KiB free for the memory map",
 				     MAP_BYTES >> 10);
-	status = BS->GetMemoryMap(&size_bytes, raw_map, key, &step, &version);
+	status = BS->GetMemoryMap(&size_bytes, raw_map, &map_key, &step, &version);
 	if (EFI_ERROR(status))
 		return console_error(E_MEMMAP, L"GetMemoryMap: %r", status);
 	info->nr_mem = 0;
@@ -129,25 +129,6 @@ static BOOLEAN map_read(struct bootinfo *info, UINTN *key)
 	return TRUE;
 }
 
-BOOLEAN mem_read_map(struct bootinfo *info)
-{
-	UINTN key;
-
-	return map_read(info, &key);
-}
-
-BOOLEAN mem_free_bytes(struct bootinfo *info, UINT64 *bytes)
-{
-	BOOLEAN ok = mem_read_map(info);
-
-	*bytes = 0;
-	for (UINT32 i = 0; i < info->nr_mem; i++) {
-		if (info->mem[i].type == BOOT_MEM_USABLE || info->mem[i].type == BOOT_MEM_LOADER)
-			*bytes += info->mem[i].size_bytes;
-	}
-	return ok;
-}
-
 /*
  * UEFI specification, ExitBootServices(): with a stale map key it fails, possibly after part of the
  * firmware has shut down; then only GetMemoryMap() and another try are allowed.
@@ -155,12 +136,11 @@ BOOLEAN mem_free_bytes(struct bootinfo *info, UINT64 *bytes)
 BOOLEAN mem_exit_boot_services(EFI_HANDLE image, struct bootinfo *info)
 {
 	EFI_STATUS status = EFI_INVALID_PARAMETER;
-	UINTN key;
 
 	for (UINTN i = 0; i < EXIT_TRIES && EFI_ERROR(status); i++) {
-		if (!map_read(info, &key))
+		if (!mem_read_map(info))
 			return FALSE;
-		status = BS->ExitBootServices(image, key);
+		status = BS->ExitBootServices(image, map_key);
 	}
 	return !EFI_ERROR(status) || console_error(E_EXIT, L"ExitBootServices: %r", status);
 }

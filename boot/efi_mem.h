@@ -28,12 +28,6 @@ BOOLEAN mem_alloc(UINT64 bytes, UINT64 limit, const CHAR16 *what, UINT64 *hpa);
 /* Give back everything that mem_alloc() gave out. */
 void mem_free_all(void);
 
-/*
- * RAM that the core will find free: conventional memory and the firmware's boot services. Fills
- * info->mem as mem_read_map() does.
- */
-BOOLEAN mem_free_bytes(struct bootinfo *info, UINT64 *bytes);
-
 /* Fill info->mem from the firmware's map of this moment. */
 BOOLEAN mem_read_map(struct bootinfo *info);
 

@@ -70,15 +70,40 @@ static void test_vmx_controls(void **state)
 	struct cpu_facts f = vmx_cpu();
 
 	(void)state;
-	assert_true(cpu_has_procbased_ctls2(&f));
 	f.procbased_ctls2 = UINT64_MAX & ~BIT(33);
 	assert_int_equal(cpu_check(&f).error, E_NOEPT);
 	f.procbased_ctls2 = UINT64_MAX & ~BIT(39);
 	assert_int_equal(cpu_check(&f).error, E_NOUG);
 	f.procbased_ctls2 = 0xffffffff; /* the lower half says what must be 1 */
 	assert_int_equal(cpu_check(&f).error, E_NOEPT);
-	f.procbased_ctls = UINT64_MAX & ~BIT(63);
-	assert_false(cpu_has_procbased_ctls2(&f));
+}
+
+static uint64_t without; /* the bits that no MSR has */
+
+static uint64_t fake_rdmsr(uint32_t msr)
+{
+	return (msr | UINT64_MAX << 32) & ~without;
+}
+
+static void test_msrs(void **state)
+{
+	struct cpu_facts vmx = { .cpuid_1_ecx = BIT(5) }, old = vmx;
+	struct cpu_facts svm = { .cpuid_80000001_ecx = BIT(2) };
+
+	(void)state;
+	cpu_read_msrs(&vmx, fake_rdmsr);
+	assert_int_equal((uint32_t)vmx.feature_control, 0x3a);
+	assert_int_equal((uint32_t)vmx.procbased_ctls2, 0x48b);
+	assert_int_equal((uint32_t)vmx.procbased_ctls3, 0x492);
+	assert_int_equal((uint32_t)vmx.ept_vpid_cap, 0x48c);
+	assert_int_equal(vmx.vm_cr, 0);
+	without = BIT(63) | BIT(49);
+	cpu_read_msrs(&old, fake_rdmsr);
+	assert_int_equal((uint32_t)old.procbased_ctls, 0x482);
+	assert_int_equal(old.procbased_ctls2 | old.procbased_ctls3 | old.ept_vpid_cap, 0);
+	cpu_read_msrs(&svm, fake_rdmsr);
+	assert_int_equal((uint32_t)svm.vm_cr, 0xc0010114);
+	assert_int_equal(svm.feature_control | svm.procbased_ctls, 0);
 }
 
 static void test_svm(void **state)
@@ -140,7 +165,7 @@ int main(void)
 		cmocka_unit_test(test_good),	     cmocka_unit_test(test_feature_control),
 		cmocka_unit_test(test_vmx_controls), cmocka_unit_test(test_svm),
 		cmocka_unit_test(test_neither),	     cmocka_unit_test(test_paging),
-		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_texts),	     cmocka_unit_test(test_msrs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
