@@ -18,15 +18,10 @@ tail_mib=1 # for the second partition table
 stage=$(mktemp -d)
 trap 'rm -rf "$stage" "$out.tmp"' EXIT
 
-bytes=0
-for pair in "$@"; do
-	path=${pair%%=*} file=${pair#*=}
-	[ -f "$file" ] || { echo "$0: no file '$file' for '$path'" >&2; exit 1; }
-	mkdir -p "$stage/$(dirname "$path")"
-	cp "$file" "$stage/$path"
-	bytes=$((bytes + $(stat -c %s "$file")))
-done
-find "$stage" -exec touch -d "@$epoch" {} +
+"$(dirname "$0")/tree.sh" "$stage/files" "$@"
+files=$stage/files
+bytes=$(($(find "$files" -type f -printf '%s + ')0))
+find "$files" -exec touch -d "@$epoch" {} +
 
 # FAT32 needs 65525 clusters: 64 MiB with the smallest ones. Firmware reads FAT16 as well, but is
 # not bound to on every medium: IMAGE_MIN_MIB=4 is for a network.
@@ -44,10 +39,10 @@ export MTOOLS_SKIP_CHECK=1 TZ=UTC SOURCE_DATE_EPOCH=$epoch
 fs="$out.tmp@@${first_mib}M"
 # shellcheck disable=SC2086
 mformat -i "$fs" -T $sectors $fat32 -h 64 -s 32 -c 1 -H 2048 -N 4c414d49 -v LAMINA ::
-(cd "$stage" && find . -mindepth 1 -type d | LC_ALL=C sort) | while read -r dir; do
+(cd "$files" && find . -mindepth 1 -type d | LC_ALL=C sort) | while read -r dir; do
 	mmd -i "$fs" "::${dir#.}"
 done
-(cd "$stage" && find . -type f | LC_ALL=C sort) | while read -r file; do
-	mcopy -m -i "$fs" "$stage/$file" "::${file#.}"
+(cd "$files" && find . -type f | LC_ALL=C sort) | while read -r file; do
+	mcopy -m -i "$fs" "$files/$file" "::${file#.}"
 done
 mv "$out.tmp" "$out"
