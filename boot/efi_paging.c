@@ -32,12 +32,6 @@ static UINT64 tables_for(UINT64 size_bytes)
 	return (size_bytes / PDPT_SPAN_BYTES + 2) + (size_bytes / PD_SPAN_BYTES + 2) + 2;
 }
 
-/* The entry for `virt` in `table`, at the level that `shift` says. */
-static UINT64 *entry_at(UINT64 *table, UINT64 virt, unsigned int shift)
-{
-	return &table[(virt >> shift) & 511];
-}
-
 /* The table below `entry`, made on the first use. */
 static UINT64 *table_below(struct table_pool *pool, UINT64 *entry)
 {
@@ -52,19 +46,16 @@ static UINT64 *table_below(struct table_pool *pool, UINT64 *entry)
 static void map_range(struct table_pool *pool, UINT64 virt, UINT64 hpa, UINT64 size_bytes,
 		      UINT64 rights)
 {
-	UINT64 *table, step;
+	for (UINT64 step; size_bytes; virt += step, hpa += step, size_bytes -= step) {
+		BOOLEAN is_large = (virt | hpa) % LARGE_BYTES == 0 && size_bytes >= LARGE_BYTES;
+		UINT64 *table = phys_ptr(pool->root_hpa);
+		unsigned int shift = 39;
 
-	for (; size_bytes; virt += step, hpa += step, size_bytes -= step) {
-		table = table_below(pool, entry_at(phys_ptr(pool->root_hpa), virt, 39));
-		table = table_below(pool, entry_at(table, virt, 30));
-		if ((virt | hpa) % LARGE_BYTES == 0 && size_bytes >= LARGE_BYTES) {
-			*entry_at(table, virt, 21) = hpa | rights | PTE_PRESENT | PTE_LARGE;
-			step = LARGE_BYTES;
-			continue;
-		}
-		table = table_below(pool, entry_at(table, virt, 21));
-		*entry_at(table, virt, 12) = hpa | rights | PTE_PRESENT;
-		step = PAGE_BYTES;
+		step = is_large ? LARGE_BYTES : PAGE_BYTES;
+		for (; step >> shift == 0; shift -= 9)
+			table = table_below(pool, &table[(virt >> shift) & 511]);
+		table[(virt >> shift) & 511] =
+			hpa | rights | PTE_PRESENT | (is_large ? PTE_LARGE : 0);
 	}
 }
 
