@@ -42,7 +42,7 @@ static enum emul_result translate(struct emul_ctx *ctx, u64 linear, unsigned len
 
 		if (gmem_translate(ctx->env, (gva_t){ linear }, access, ctx->cpl == 3,
 				   &out->piece[out->count].gpa, &err)) {
-			ctx->fault = (struct emul_fault){ EXC_PF, true, err, linear };
+			ctx->fault = (struct emul_fault){ EXC_PF, err, linear };
 			return EMUL_FAULT;
 		}
 		out->piece[out->count++].len_bytes = n;
@@ -204,10 +204,8 @@ static void fault_raise(struct vcpu *v, const struct emul_fault *f)
 {
 	if (f->vector == EXC_PF)
 		event_page_fault(v, f->cr2, f->err);
-	else if (f->has_err)
-		event_exception_err(v, f->vector, f->err);
 	else
-		event_exception(v, f->vector);
+		event_exception(v, f->vector, f->err);
 }
 
 static void unsupported(struct vcpu *v, const struct emul_ctx *ctx)
@@ -215,7 +213,7 @@ static void unsupported(struct vcpu *v, const struct emul_ctx *ctx)
 	const u8 *b = ctx->bytes;
 
 	if (ctx->cpl == 3) {
-		event_exception(v, EXC_UD);
+		event_exception(v, EXC_UD, 0);
 		return;
 	}
 	vm_kill(v->vm, v,
@@ -230,7 +228,7 @@ void emulate_trap(struct vcpu *v, u64 rflags_before)
 	if (!(rflags_before & RFLAGS_TF) || debug_db(v, DR6_BS))
 		return;
 	hv_reg_set(v, REG_DR6, hv_reg_get(v, REG_DR6) | DR6_BS);
-	event_exception(v, EXC_DB);
+	event_exception(v, EXC_DB, 0);
 }
 
 void emulate_insn(struct vcpu *v)

@@ -17,26 +17,17 @@
 
 enum exc_class { CLASS_BENIGN, CLASS_CONTRIBUTORY, CLASS_PAGE_FAULT, CLASS_DOUBLE_FAULT };
 
+#define CONTRIBUTORY                                                                               \
+	(BIT(EXC_DE) | BIT(EXC_TS) | BIT(EXC_NP) | BIT(EXC_SS) | BIT(EXC_GP) | BIT(EXC_CP))
+
 /* SDM "Interrupt 8 - Double Fault Exception (#DF)", interrupt and exception classes. */
-static enum exc_class exc_class(const struct event *e)
+static enum exc_class exc_class(u8 vector)
 {
-	if (e->type != EVENT_EXCEPTION)
-		return CLASS_BENIGN;
-	switch (e->vector) {
-	case EXC_DE:
-	case EXC_TS:
-	case EXC_NP:
-	case EXC_SS:
-	case EXC_GP:
-	case EXC_CP:
-		return CLASS_CONTRIBUTORY;
-	case EXC_PF:
+	if (vector == EXC_PF)
 		return CLASS_PAGE_FAULT;
-	case EXC_DF:
+	if (vector == EXC_DF)
 		return CLASS_DOUBLE_FAULT;
-	default:
-		return CLASS_BENIGN;
-	}
+	return CONTRIBUTORY >> vector & 1 ? CLASS_CONTRIBUTORY : CLASS_BENIGN;
 }
 
 /* Does `second`, raised while `first` was being delivered, make a double fault? */
@@ -47,53 +38,38 @@ static bool is_double_fault(enum exc_class first, enum exc_class second)
 	return first == CLASS_PAGE_FAULT && second != CLASS_BENIGN;
 }
 
-static void event_queue(struct vcpu *v, const struct event *e)
+void event_exception(struct vcpu *v, u8 vector, u32 err)
 {
-	enum exc_class first = v->event.is_valid ? exc_class(&v->event) : CLASS_BENIGN;
-	enum exc_class second = exc_class(e);
+	bool is_second = v->event.is_valid && v->event.type == EVENT_EXCEPTION;
+	enum exc_class first = is_second ? exc_class(v->event.vector) : CLASS_BENIGN;
+	enum exc_class second = exc_class(vector);
 
 	if (first == CLASS_DOUBLE_FAULT && second != CLASS_BENIGN) {
 		log_info("%s: vCPU %u: triple fault at 0x%llx, by exception %u",
 			 v->vm->config->name, v->index,
-			 (unsigned long long)hv_reg_get(v, REG_RIP), e->vector);
+			 (unsigned long long)hv_reg_get(v, REG_RIP), vector);
 		trace_dump(v->cpu);
 		vm_stop(v->vm, VM_END_RESET);
 		return;
 	}
-	if (is_double_fault(first, second))
-		v->event = (struct event){ .is_valid = true,
-					   .type = EVENT_EXCEPTION,
-					   .vector = EXC_DF,
-					   .has_err = true };
-	else
-		v->event = *e;
-}
-
-void event_exception(struct vcpu *v, u8 vector)
-{
-	struct event e = { .is_valid = true, .type = EVENT_EXCEPTION, .vector = vector };
-
-	event_queue(v, &e);
-}
-
-void event_exception_err(struct vcpu *v, u8 vector, u32 err)
-{
-	struct event e = { .is_valid = true,
-			   .type = EVENT_EXCEPTION,
-			   .vector = vector,
-			   .has_err = true,
-			   .err = err };
-
+	if (is_double_fault(first, second)) {
+		vector = EXC_DF;
+		err = 0;
+	}
+	v->event = (struct event){ .is_valid = true,
+				   .type = EVENT_EXCEPTION,
+				   .vector = vector,
+				   .has_err = EXC_WITH_ERROR_CODE >> vector & 1,
+				   .err = err };
 	/* Real mode pushes no error codes, and VM entry checks that none is asked for. */
 	if (!(hv_reg_get(v, REG_CR0) & CR0_PE))
-		e.has_err = false;
-	event_queue(v, &e);
+		v->event.has_err = false;
 }
 
 void event_page_fault(struct vcpu *v, u64 gva, u32 err)
 {
 	hv_reg_set(v, REG_CR2, gva);
-	event_exception_err(v, EXC_PF, err);
+	event_exception(v, EXC_PF, err);
 }
 
 void event_int3(struct vcpu *v)

@@ -38,11 +38,11 @@ struct event {
 #define BLOCK_NMI BIT(3) /* until IRET */
 
 /*
- * Queue exception `vector` for the next entry. A second exception on top of one that is still
- * queued becomes #DF or a triple fault as in SDM "Interrupt 8 - Double Fault Exception".
+ * Queue exception `vector` for the next entry, with `err` if it is one that pushes an error code.
+ * A second exception on top of one that is still queued becomes #DF or a triple fault as in SDM
+ * "Interrupt 8 - Double Fault Exception".
  */
-void event_exception(struct vcpu *v, u8 vector);
-void event_exception_err(struct vcpu *v, u8 vector, u32 err);
+void event_exception(struct vcpu *v, u8 vector, u32 err);
 /* Queue the #BP of the INT3 at RIP. */
 void event_int3(struct vcpu *v);
 /* Queue #PF with `err` and set the guest's CR2 to `gva`. */
@@ -51,13 +51,13 @@ void event_page_fault(struct vcpu *v, u64 gva, u32 err);
 /* The instruction at RIP is refused, with #UD or #GP(0). */
 static inline enum next event_ud(struct vcpu *v)
 {
-	event_exception(v, EXC_UD);
+	event_exception(v, EXC_UD, 0);
 	return NEXT_AGAIN;
 }
 
 static inline enum next event_gp(struct vcpu *v)
 {
-	event_exception_err(v, EXC_GP, 0);
+	event_exception(v, EXC_GP, 0);
 	return NEXT_AGAIN;
 }
 

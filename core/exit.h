@@ -15,7 +15,7 @@
 	X(EXIT_INTR, "external interrupt") /* vector, or 0 when it was not acknowledged */         \
 	X(EXIT_NMI, "NMI")                                                                         \
 	X(EXIT_MC, "machine check")                                                                \
-	X(EXIT_EXCEPTION, "exception") /* vector, err, has_err, info = CR2 or DR6 bits */          \
+	X(EXIT_EXCEPTION, "exception") /* vector, err, info = CR2 or DR6 bits */                   \
 	X(EXIT_NPF, "nested page fault") /* gpa, access, gva if gva_valid */                       \
 	X(EXIT_IO, "port access") /* port, width, is_in, is_string */                              \
 	X(EXIT_MSR_READ, "RDMSR") /* number in RCX */                                              \
@@ -68,7 +68,6 @@ struct exit {
 	u8 insn_len; /* bytes; 0 = unknown, ask hv_insn_skip() or the decoder */
 	bool is_in;
 	bool is_string;
-	bool has_err;
 	bool is_sent; /* every target has the vector of the IPI in its IRR */
 	bool gva_valid;
 	bool is_final; /* gpa is what the guest's access goes to, not a table on its way there */

@@ -32,10 +32,8 @@ static enum next slow_exception(struct vcpu *v, const struct exit *x)
 	}
 	if (x->vector == EXC_BP)
 		event_int3(v);
-	else if (x->has_err)
-		event_exception_err(v, x->vector, x->err);
 	else
-		event_exception(v, x->vector);
+		event_exception(v, x->vector, x->err);
 	return NEXT_AGAIN;
 }
 

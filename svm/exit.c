@@ -279,7 +279,6 @@ static void decode_exception(struct vcpu *v, struct exit *x)
 		x->kind = EXIT_NMI_WINDOW;
 		return;
 	}
-	x->has_err = EXC_WITH_ERROR_CODE >> x->vector & 1;
 	x->err = (u32)vmcb->exit_info1;
 	/* The processor has brought DR6 and DR7 up to date before the intercept. */
 	x->info = x->vector == EXC_DB ? vmcb->dr6 : 0;

@@ -314,7 +314,6 @@ static void decode_exception(struct vcpu *v, struct exit *x)
 	u32 type = (u32)bits_get(info, 10, 8);
 
 	x->vector = (u8)info;
-	x->has_err = info & INTR_HAS_ERR;
 	x->err = vmread32(VMCS_EXIT_ERROR_CODE);
 	if (type == EVENT_NMI) {
 		x->kind = EXIT_NMI;

@@ -36,7 +36,7 @@ static enum emul_result code_linear(struct emul_ctx *ctx, u64 offset, u64 *linea
 
 	*linear = is_long(ctx) ? offset : (u32)(cs->base + offset);
 	if (is_long(ctx) ? !emul_is_canonical(ctx, offset) : offset > cs->limit)
-		return fault_err0(ctx, VECTOR_GP);
+		return fault_plain(ctx, VECTOR_GP);
 	return EMUL_OK;
 }
 
@@ -46,7 +46,7 @@ static enum emul_result next_byte(struct emul_ctx *ctx, u8 *byte)
 	u64 linear;
 
 	if (d->len == EMUL_INSN_MAX)
-		return fault_err0(ctx, VECTOR_GP);
+		return fault_plain(ctx, VECTOR_GP);
 	EMUL_TRY(code_linear(ctx, ctx->rip + d->len, &linear));
 	if (d->len >= ctx->nr_bytes)
 		EMUL_TRY(fetch_more(ctx, linear));

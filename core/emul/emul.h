@@ -29,8 +29,7 @@ enum emul_result {
 
 struct emul_fault {
 	u8 vector;
-	bool has_err;
-	u32 err;
+	u32 err; /* 0 unless it is a page fault */
 	u64 cr2; /* page faults only */
 };
 

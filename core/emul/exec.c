@@ -252,7 +252,7 @@ static enum emul_result exec_cmpxchg8b(struct emul_ctx *ctx)
 
 	EMUL_TRY(mem_linear(ctx, d->mem.seg, mem_offset(ctx), size, MEM_STORE, &linear));
 	if (size == 16 && !IS_ALIGNED(linear, 16))
-		return fault_err0(ctx, VECTOR_GP);
+		return fault_plain(ctx, VECTOR_GP);
 	EMUL_TRY(cb->read(ctx, linear, old, size, EMUL_RMW));
 	pair_read(ctx, REG_DX, REG_AX, expect);
 	pair_read(ctx, REG_CX, REG_BX, value);
@@ -347,7 +347,7 @@ static enum emul_result exec_branch(struct emul_ctx *ctx)
 	is_inside = ctx->mode == EMUL_MODE_LONG ? emul_is_canonical(ctx, target)
 						: target <= ctx->seg[SEG_CS].limit;
 	if (!is_inside)
-		return fault_err0(ctx, VECTOR_GP);
+		return fault_plain(ctx, VECTOR_GP);
 	if (d->op == EMUL_OP_CALL_NEAR)
 		EMUL_TRY(stack_push(ctx, d->opsize, next_rip(ctx)));
 	ctx->rip = target;

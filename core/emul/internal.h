@@ -54,17 +54,10 @@ static inline u64 sign_extend(u64 value, unsigned size)
 	return (u64)((s64)(value << shift) >> shift);
 }
 
-/* Fill ctx->fault; always EMUL_FAULT. */
+/* Fill ctx->fault, with error code 0 if the exception has one; always EMUL_FAULT. */
 static inline enum emul_result fault_plain(struct emul_ctx *ctx, u8 vector)
 {
 	ctx->fault = (struct emul_fault){ .vector = vector };
-	return EMUL_FAULT;
-}
-
-/* The same with error code 0: all that #GP and #SS ever carry here. */
-static inline enum emul_result fault_err0(struct emul_ctx *ctx, u8 vector)
-{
-	ctx->fault = (struct emul_fault){ .vector = vector, .has_err = true };
 	return EMUL_FAULT;
 }
 

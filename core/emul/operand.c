@@ -44,7 +44,7 @@ static u64 opnd_offset(const struct emul_ctx *ctx, const struct emul_operand *o)
 
 static enum emul_result fault_segment(struct emul_ctx *ctx, unsigned seg)
 {
-	return fault_err0(ctx, seg == SEG_SS ? VECTOR_SS : VECTOR_GP);
+	return fault_plain(ctx, seg == SEG_SS ? VECTOR_SS : VECTOR_GP);
 }
 
 /* Does the segment's type allow the access? SDM "Type Checking". Real modes do not look. */

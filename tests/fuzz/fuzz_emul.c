@@ -49,7 +49,7 @@ static enum emul_result answer(struct emul_ctx *ctx)
 
 	take(&byte, 1);
 	nr_calls++;
-	ctx->fault = (struct emul_fault){ .vector = 14, .has_err = true };
+	ctx->fault = (struct emul_fault){ .vector = 14 };
 	return (byte & 0xe0) == 0xe0 ? byte % 4 : EMUL_OK;
 }
 

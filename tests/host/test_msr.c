@@ -72,7 +72,7 @@ void svm_msr_exits(struct vm *of, u32 msr, u32 exits)
 	vmx_msr_exits(of, msr, exits);
 }
 
-void event_exception_err(struct vcpu *v, u8 vector, u32 err)
+void event_exception(struct vcpu *v, u8 vector, u32 err)
 {
 	(void)v;
 	assert_int_equal(vector, EXC_GP);
