@@ -53,9 +53,7 @@ static struct sched_cpu *this_sched(void)
 
 static struct vcpu *vcpu_of_node(struct list_node *node)
 {
-	struct sched *s = container_of(node, struct sched, node);
-
-	return container_of(s, struct vcpu, sched);
+	return container_of(node, struct vcpu, sched.node);
 }
 
 /* The loop, or the guest, that was interrupted looks at its requests before it goes on. */
@@ -225,9 +223,7 @@ static bool give_away(struct sched_cpu *c, struct vcpu *v)
 {
 	int to = v->sched.pin == SCHED_ANY_CPU ? hungry_take() : -1;
 
-	if (to < 0)
-		return false;
-	if ((u32)to == c->index)
+	if (to < 0 || (u32)to == c->index)
 		return false;
 	if (this_cpu()->vcpu == v)
 		vcpu_unload(v);
@@ -238,32 +234,34 @@ static bool give_away(struct sched_cpu *c, struct vcpu *v)
 	return true;
 }
 
-/* Where a vCPU that has slept enters: not behind, but not with all the time it did not use. */
-static void arrive(struct sched_cpu *c, struct vcpu *v, bool is_busy)
+/* An idle CPU takes it, or else it waits here. */
+static void place(struct sched_cpu *c, struct vcpu *v)
 {
-	u64 least = c->floor - slice_tsc;
-
-	if (v->sched.node.next)
-		list_remove(&v->sched.node);
-	if ((s64)(v->sched.vruntime - least) < 0)
-		v->sched.vruntime = least;
-	if (!is_busy || !give_away(c, v))
+	if (!give_away(c, v))
 		queue_insert(c, v);
 }
 
-/* wake.pml: XCHG takes the whole list. */
+/*
+ * Who has slept enters not behind, but not with all the time that it did not use. wake.pml: XCHG
+ * takes the whole list.
+ */
 static void inbox_drain(struct sched_cpu *c, bool is_busy)
 {
-	struct vcpu *v;
+	u64 least = c->floor - slice_tsc;
+	struct vcpu *v, *next;
 
 	posted_wake(c);
 	v = atomic_load_ptr(&c->inbox) ? atomic_xchg_ptr(&c->inbox, NULL) : NULL;
-	while (v) {
-		struct vcpu *next = v->sched.next;
-
-		arrive(c, v, is_busy);
-		is_busy = true;
-		v = next;
+	for (; v; v = next, is_busy = true) {
+		next = v->sched.next;
+		if (v->sched.node.next)
+			list_remove(&v->sched.node);
+		if ((s64)(v->sched.vruntime - least) < 0)
+			v->sched.vruntime = least;
+		if (is_busy)
+			place(c, v);
+		else
+			queue_insert(c, v);
 	}
 }
 
@@ -278,27 +276,24 @@ static struct vcpu *queue_first(struct sched_cpu *c)
 	return node ? vcpu_of_node(node) : NULL;
 }
 
-/* The floor rises with the one that has had least, `v` or in the queue. */
-static void floor_raise(struct sched_cpu *c, const struct vcpu *v)
+/*
+ * Count what `v`, which runs, has had since it was last counted. The floor rises with the one that
+ * has had least, `v` or in the queue.
+ */
+static void charge(struct sched_cpu *c, struct vcpu *v)
 {
 	struct list_node *node = list_first(&c->queue);
-	u64 least = v->sched.vruntime;
+	u64 now = clock_tsc();
+	u64 ran = now - v->sched.since_tsc;
+	u64 least;
 
+	v->sched.since_tsc = now;
+	v->sched.vruntime += ran * SCHED_WEIGHT_DEFAULT / v->sched.weight;
+	least = v->sched.vruntime;
 	if (node && (s64)(vcpu_of_node(node)->sched.vruntime - least) < 0)
 		least = vcpu_of_node(node)->sched.vruntime;
 	if ((s64)(least - c->floor) > 0)
 		c->floor = least;
-}
-
-/* Count what `v`, which runs, has had since it was last counted. */
-static void charge(struct sched_cpu *c, struct vcpu *v)
-{
-	u64 now = clock_tsc();
-	u64 ran = now - v->sched.since_tsc;
-
-	v->sched.since_tsc = now;
-	v->sched.vruntime += ran * SCHED_WEIGHT_DEFAULT / v->sched.weight;
-	floor_raise(c, v);
 }
 
 static void slice_start(struct sched_cpu *c)
@@ -313,19 +308,16 @@ static void slice_start(struct sched_cpu *c)
 /* Whoever waits here need not, while a CPU is idle: one goes there. */
 static void queue_share(struct sched_cpu *c)
 {
-	struct list_node *node = list_first(&c->queue);
+	struct list_node *node = atomic_load_u64(&hungry) ? list_first(&c->queue) : NULL;
 	struct vcpu *v;
 
-	if (!atomic_load_u64(&hungry))
-		return;
 	while (node && vcpu_of_node(node)->sched.pin != SCHED_ANY_CPU)
 		node = list_next(&c->queue, node);
 	if (!node)
 		return;
 	v = vcpu_of_node(node);
 	queue_take(v);
-	if (!give_away(c, v))
-		queue_insert(c, v);
+	place(c, v);
 }
 
 bool sched_wants_cpu(struct vcpu *v)
@@ -356,7 +348,7 @@ bool sched_has_others(void)
 }
 
 /* Let another vCPU of the VM go first, wherever it waits for its CPU. */
-static bool boost_one(struct vcpu *v)
+static void boost_one(struct vcpu *v)
 {
 	struct vm *vm = v->vm;
 
@@ -368,9 +360,8 @@ static bool boost_one(struct vcpu *v)
 			continue;
 		if (other->cpu != v->cpu)
 			ipi_send(percpu_of(other->cpu)->apic_id, IRQ_WAKE);
-		return true;
+		return;
 	}
-	return false;
 }
 
 void sched_spin(struct vcpu *v)
@@ -404,34 +395,25 @@ static void idle(struct sched_cpu *c)
 	atomic_and_u64(&hungry, ~BIT(c->index));
 }
 
-static void turn_end(struct sched_cpu *c, struct vcpu *v, enum turn end)
-{
-	charge(c, v);
-	timer_cancel(&c->slice);
-	switch (end) {
-	case TURN_PREEMPTED:
-		if (!give_away(c, v))
-			queue_insert(c, v);
-		return;
-	case TURN_PARKED:
-		v->sched.is_suspect = false;
-		list_push_back(&c->parked, &v->sched.node);
-		return;
-	case TURN_PAUSED:
-		return;
-	case TURN_STOPPED:
-		vm_vcpu_stopped(v);
-		return;
-	}
-}
-
 static void turn(struct sched_cpu *c, struct vcpu *v)
 {
+	enum turn end;
+
 	queue_take(v);
 	v->sched.since_tsc = clock_tsc();
 	v->sched.switches++;
 	slice_start(c);
-	turn_end(c, v, vcpu_turn(v));
+	end = vcpu_turn(v);
+	charge(c, v);
+	timer_cancel(&c->slice);
+	if (end == TURN_PREEMPTED) {
+		place(c, v);
+	} else if (end == TURN_PARKED) {
+		v->sched.is_suspect = false;
+		list_push_back(&c->parked, &v->sched.node);
+	} else if (end == TURN_STOPPED) {
+		vm_vcpu_stopped(v);
+	}
 }
 
 __noreturn void sched_loop(void)
