@@ -48,11 +48,14 @@ void timer_init(struct timer *t, u32 cpu, void (*fire)(struct timer *t))
 	*t = (struct timer){ .fire = fire, .cpu = cpu };
 }
 
+static struct timer *timer_of(struct list_node *node)
+{
+	return node ? container_of(node, struct timer, node) : NULL;
+}
+
 static struct timer *queue_first(struct timer_queue *q)
 {
-	struct list_node *node = list_first(&q->timers);
-
-	return node ? container_of(node, struct timer, node) : NULL;
+	return timer_of(list_first(&q->timers));
 }
 
 /* Program this CPU's timer for its queue, whose lock is held. */
@@ -66,25 +69,20 @@ static void hardware_arm(struct timer_queue *q)
 		apic_timer_stop();
 }
 
-static bool is_before(u64 a_tsc, u64 b_tsc)
-{
-	return (s64)(a_tsc - b_tsc) < 0;
-}
-
 static void queue_insert(struct timer_queue *q, struct timer *t)
 {
 	struct list_node *node;
 
-	list_for_each(node, &q->timers) if (is_before(t->deadline_tsc,
-						      container_of(node, struct timer, node)
-							      ->deadline_tsc)) break;
+	list_for_each(node, &q->timers) if ((s64)(t->deadline_tsc -
+						  timer_of(node)->deadline_tsc) < 0) break;
 	list_insert_before(node ? node : &q->timers.head, &t->node);
 	t->is_armed = true;
 }
 
 static void queue_remove(struct timer *t)
 {
-	list_remove(&t->node);
+	if (t->is_armed)
+		list_remove(&t->node);
 	t->is_armed = false;
 }
 
@@ -94,8 +92,7 @@ void timer_arm(struct timer *t, u64 deadline_tsc)
 	bool is_first;
 
 	lock_acquire(&q->lock);
-	if (t->is_armed)
-		queue_remove(t);
+	queue_remove(t);
 	t->deadline_tsc = deadline_tsc;
 	queue_insert(q, t);
 	is_first = queue_first(q) == t;
@@ -112,38 +109,30 @@ void timer_hasten(struct timer *t)
 	timer_interrupt();
 }
 
-bool timer_cancel(struct timer *t)
+void timer_cancel(struct timer *t)
 {
 	struct timer_queue *q = &queues[t->cpu];
-	bool was_armed;
 
 	lock_acquire(&q->lock);
-	was_armed = t->is_armed;
-	if (was_armed)
-		queue_remove(t);
+	queue_remove(t);
 	lock_release(&q->lock);
-	return was_armed;
 }
 
 /* Take one timer that is due, or program the hardware for the first that is not. */
 static struct timer *queue_take_due(struct timer_queue *q)
 {
 	struct timer *t;
-	bool is_due;
 
 	lock_acquire(&q->lock);
 	t = atomic_xchg_ptr(&q->hastened, NULL);
-	is_due = t && t->is_armed;
-	if (!is_due) {
+	if (!t || !t->is_armed) {
 		t = queue_first(q);
-		is_due = t && tsc_is_past(t->deadline_tsc);
+		t = t && tsc_is_past(t->deadline_tsc) ? t : NULL;
 	}
-	if (is_due) {
+	if (t)
 		queue_remove(t);
-	} else {
+	else
 		hardware_arm(q);
-		t = NULL;
-	}
 	lock_release(&q->lock);
 	return t;
 }
@@ -175,15 +164,14 @@ void timer_move(struct timer *t, u32 cpu)
 u64 timer_deadline_except(const struct timer *t)
 {
 	struct timer_queue *q = &queues[cpu_index()];
-	u64 deadline_tsc = TIMER_NEVER;
-	struct list_node *node;
+	const struct timer *first;
+	u64 deadline_tsc;
 
 	lock_acquire(&q->lock);
-	node = list_first(&q->timers);
-	if (node && container_of(node, struct timer, node) == t)
-		node = list_next(&q->timers, node);
-	if (node)
-		deadline_tsc = container_of(node, struct timer, node)->deadline_tsc;
+	first = queue_first(q);
+	if (first && first == t)
+		first = timer_of(list_next(&q->timers, &t->node));
+	deadline_tsc = first ? first->deadline_tsc : TIMER_NEVER;
 	lock_release(&q->lock);
 	return deadline_tsc;
 }

@@ -28,10 +28,10 @@ void timer_init(struct timer *t, u32 cpu, void (*fire)(struct timer *t));
 void timer_arm(struct timer *t, u64 deadline_tsc);
 
 /*
- * Disarm `t`. Returns true if it had been armed. The callback may still be about to run on another
- * CPU: callbacks check their device's state under its lock. Any CPU.
+ * Disarm `t`. The callback may still be about to run on another CPU: callbacks check their device's
+ * state under its lock. Any CPU.
  */
-bool timer_cancel(struct timer *t);
+void timer_cancel(struct timer *t);
 
 /*
  * Let `t` fire as soon as this CPU runs its timers, if it is armed or will be until then. From an

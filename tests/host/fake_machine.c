@@ -181,10 +181,9 @@ void timer_arm(struct timer *t, u64 deadline_tsc)
 	t->is_armed = true;
 }
 
-bool timer_cancel(struct timer *t)
+void timer_cancel(struct timer *t)
 {
 	t->is_armed = false;
-	return false;
 }
 
 bool irq_extint_accepted(struct vcpu *v)

@@ -315,12 +315,9 @@ void timer_arm(struct timer *t, u64 deadline_tsc)
 	t->is_armed = true;
 }
 
-bool timer_cancel(struct timer *t)
+void timer_cancel(struct timer *t)
 {
-	bool was_armed = t->is_armed;
-
 	t->is_armed = false;
-	return was_armed;
 }
 
 void timer_run(void)
