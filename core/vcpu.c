@@ -17,39 +17,29 @@ static enum err vcpu_parts_create(struct vcpu *v)
 {
 	v->hot->cpuid = page_alloc();
 	v->fpu = page_alloc_contig(fpu_area_bytes(), 64, true);
-	if (!v->hot->cpuid || !v->fpu)
+	if (!v->hot->cpuid || !v->fpu || lapic_create(v))
 		return ERR_NOMEM;
 	/* Loaded before it is reset. */
 	v->xcr0 = XCR0_X87;
 	fpu_area_init(v->fpu);
-	if (lapic_create(v))
-		return ERR_NOMEM;
 	cpuid_build(v);
 	return msr_create(v) ? ERR_NOMEM : hv_vcpu_init(v);
-}
-
-static void vcpu_place(struct vcpu *v)
-{
-	const struct vm_config *config = v->vm->config;
-	bool is_pinned = config->pin != CONFIG_PIN_NONE;
-
-	sched_add(v, config->weight, is_pinned ? config->pin + v->index : SCHED_ANY_CPU);
 }
 
 enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out)
 {
 	struct vcpu *v = page_alloc_contig(sizeof(*v), PAGE_SIZE, true);
+	struct vcpu_hot *hot = page_alloc();
+	u32 pin = vm->config->pin;
 
-	if (!v)
+	if (!v || !hot)
 		return ERR_NOMEM;
 	v->vm = vm;
 	v->index = index;
 	v->last_cpu = SCHED_ANY_CPU;
-	vcpu_place(v);
-	v->hot = page_alloc();
-	if (!v->hot)
-		return ERR_NOMEM;
-	v->hot->vcpu = v;
+	v->hot = hot;
+	hot->vcpu = v;
+	sched_add(v, vm->config->weight, pin == CONFIG_PIN_NONE ? SCHED_ANY_CPU : pin + index);
 	*out = v;
 	return vcpu_parts_create(v);
 }
@@ -67,43 +57,41 @@ enum err vcpu_create(struct vm *vm, u32 index, struct vcpu **out)
 
 static void segments_reset(struct vcpu *v)
 {
-	const struct segment data = { .limit = LIMIT_64K, .ar = AR_DATA };
-	const struct segment ldt = { .limit = LIMIT_64K, .ar = AR_LDT };
-	const struct segment tss = { .limit = LIMIT_64K, .ar = AR_TSS32_BUSY };
-	const struct segment table = { .limit = LIMIT_64K };
-	const struct segment code = {
-		.base = RESET_CS_BASE, .limit = LIMIT_64K, .ar = AR_CODE, .sel = RESET_CS_SEL
+	static const u8 rights[NR_SEGS] = {
+		AR_DATA, AR_CODE, AR_DATA, AR_DATA, AR_DATA, AR_DATA, AR_LDT, AR_TSS32_BUSY
 	};
 
-	for (enum seg s = SEG_ES; s <= SEG_GS; s++)
-		hv_seg_set(v, s, s == SEG_CS ? &code : &data);
-	hv_seg_set(v, SEG_LDTR, &ldt);
-	hv_seg_set(v, SEG_TR, &tss);
-	hv_seg_set(v, SEG_GDTR, &table);
-	hv_seg_set(v, SEG_IDTR, &table);
+	for (enum seg s = SEG_ES; s < NR_SEGS; s++) {
+		struct segment seg = { .limit = LIMIT_64K, .ar = rights[s] };
+
+		if (s == SEG_CS) {
+			seg.base = RESET_CS_BASE;
+			seg.sel = RESET_CS_SEL;
+		}
+		hv_seg_set(v, s, &seg);
+	}
 }
 
 /* SDM "IA-32 and Intel 64 Processor States Following Power-up, Reset, or INIT". */
 static void registers_reset(struct vcpu *v)
 {
-	u32 signature = 0;
+	static const struct {
+		u32 reg, value;
+	} regs[] = { { REG_EFER, 0 },	     { REG_CR0, RESET_CR0 }, { REG_CR2, 0 },
+		     { REG_CR3, 0 },	     { REG_CR4, 0 },	     { REG_RFLAGS, RFLAGS_FIXED },
+		     { REG_RIP, RESET_RIP }, { REG_RSP, 0 },	     { REG_DR6, DR6_FIXED },
+		     { REG_DR7, DR7_FIXED } };
+	u64 *gprs = v->hot->gprs;
+	u32 signature;
 
-	v->hot->gprs[GPR_RAX] = 1;
-	v->hot->gprs[GPR_RCX] = 0;
+	gprs[GPR_RAX] = 1;
+	gprs[GPR_RCX] = 0;
 	cpuid_emulate(v->hot, 0);
-	signature = (u32)v->hot->gprs[GPR_RAX];
-	memset(v->hot->gprs, 0, sizeof(v->hot->gprs));
-	v->hot->gprs[GPR_RDX] = signature;
-	hv_reg_set(v, REG_EFER, 0);
-	hv_reg_set(v, REG_CR0, RESET_CR0);
-	hv_reg_set(v, REG_CR2, 0);
-	hv_reg_set(v, REG_CR3, 0);
-	hv_reg_set(v, REG_CR4, 0);
-	hv_reg_set(v, REG_RFLAGS, RFLAGS_FIXED);
-	hv_reg_set(v, REG_RIP, RESET_RIP);
-	hv_reg_set(v, REG_RSP, 0);
-	hv_reg_set(v, REG_DR6, DR6_FIXED);
-	hv_reg_set(v, REG_DR7, DR7_FIXED);
+	signature = (u32)gprs[GPR_RAX];
+	memset(gprs, 0, sizeof(v->hot->gprs));
+	gprs[GPR_RDX] = signature;
+	for (u32 i = 0; i < ARRAY_SIZE(regs); i++)
+		hv_reg_set(v, (enum reg)regs[i].reg, regs[i].value);
 	segments_reset(v);
 }
 
@@ -173,15 +161,11 @@ void vcpu_reset(struct vcpu *v)
 	msr_reset(v);
 	msr_load(v);
 	hardware_msrs_reset(v);
-	if (v->index == 0)
-		boot_apply(v, &v->vm->boot);
-	if (v->index == 0 && v->vm->config->testdev)
+	if (v->index)
+		return;
+	boot_apply(v, &v->vm->boot);
+	if (v->vm->config->testdev)
 		testdev_lapic_start(v);
-}
-
-void vcpu_init_signal(struct vcpu *v)
-{
-	state_reset(v, true);
 }
 
 /*
@@ -214,7 +198,7 @@ static void init_serve(struct vcpu *v)
 	if (v->index == 0)
 		vm_stop(v->vm, VM_END_RESET);
 	else
-		vcpu_init_signal(v);
+		state_reset(v, true);
 }
 
 /* SDM "MP Initialization Protocol Algorithm": outside wait-for-SIPI the IPI is lost. */

@@ -175,9 +175,6 @@ void vcpu_reset(struct vcpu *v);
 /* Registers, line by line. Loaded on this CPU. */
 void vcpu_regs_print(struct vcpu *v, void (*say)(const char *fmt, ...));
 
-/* Everything as after INIT, waiting for a start-up IPI. Loaded on its own CPU. */
-void vcpu_init_signal(struct vcpu *v);
-
 /* Do what vcpu_signal_*() have asked for. Loaded on its own CPU. */
 void vcpu_startup_serve(struct vcpu *v);
 
