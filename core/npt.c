@@ -11,19 +11,15 @@ enum err npt_create(struct vm *vm)
 {
 	enum err e = pt_init(&vm->npt, hv_is_vmx ? PT_EPT : PT_NPT, &pt_mem_default,
 			     hv_npt_max_leaf());
-
-	if (!e)
-		vm->npt_ram = pt_leaf_bits(&vm->npt, NPT_RAM);
-	return e;
-}
-
-void npt_share(struct vm *vm)
-{
 	const struct pt_format *f = vm->npt.format;
 
+	if (e)
+		return e;
+	vm->npt_ram = pt_leaf_bits(&vm->npt, NPT_RAM);
 	vm->iso->slots = vm->slots;
 	vm->iso->npt = (struct npt_iso){ pt_root(&vm->npt).v, f->empty, f->present, vm->npt_ram,
 					 vm->npt.max_leaf };
+	return ERR_NONE;
 }
 
 enum err npt_fault(struct vm *vm, gpa_t gpa)

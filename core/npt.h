@@ -13,11 +13,11 @@
 struct vm;
 struct vcpu;
 
-/* Make an empty table in the vendor's format. vm->npt is valid afterwards. ERR_NOMEM. */
+/*
+ * Make an empty table in the vendor's format, and show it and the slots, which are there already,
+ * to the isolated code. ERR_NOMEM.
+ */
 enum err npt_create(struct vm *vm) __must_check;
-
-/* Show slots and tables to the isolated code: once both are there, and after a change of slots. */
-void npt_share(struct vm *vm);
 
 /*
  * Map the page behind `gpa` if it is RAM. ERR_NOENT: not RAM, so a device's business;

@@ -44,48 +44,32 @@ static enum err slot_add(struct vm *vm, u64 gpa, u64 end, const void *ram)
 static enum err low_ram_create(struct vm *vm)
 {
 	u8 *ram = page_alloc_contig(LOW_BYTES, LOW_BYTES, true);
-	enum err e;
+	enum err e = ram ? slot_add(vm, 0, GPA_EBDA_END, ram) : ERR_NOMEM;
 
-	if (!ram)
-		return ERR_NOMEM;
-	e = slot_add(vm, 0, GPA_EBDA_END, ram);
+	if (e)
+		return e;
 	/* No option ROMs: guests that look for some read all ones, without an exit. */
 	memset(ram + GPA_OPTION_ROMS, 0xff, GPA_ROM_BASE - GPA_OPTION_ROMS);
-	return e ? e : slot_add(vm, GPA_OPTION_ROMS, LOW_BYTES, ram + GPA_OPTION_ROMS);
+	return slot_add(vm, GPA_OPTION_ROMS, LOW_BYTES, ram + GPA_OPTION_ROMS);
 }
 
 /* RAM from `gpa` to `end` in as few pieces as the host's free memory allows. */
 static enum err ram_create(struct vm *vm, u64 gpa, u64 end)
 {
-	u64 piece = end - gpa;
+	enum err e = ERR_NONE;
 
-	while (gpa < end) {
-		void *ram = page_alloc_contig(MIN(piece, end - gpa), LOW_BYTES, true);
+	for (u64 piece = end - gpa; gpa < end && !e;) {
 		u64 size_bytes = MIN(piece, end - gpa);
-		enum err e = ERR_NONE;
+		void *ram = page_alloc_contig(size_bytes, LOW_BYTES, true);
 
-		if (ram)
+		if (ram) {
 			e = slot_add(vm, gpa, gpa + size_bytes, ram);
-		else if (piece <= LOW_BYTES)
-			e = ERR_NOMEM;
-		if (e)
-			return e;
-		if (ram)
 			gpa += size_bytes;
-		else
+		} else {
+			e = piece <= LOW_BYTES ? ERR_NOMEM : ERR_NONE;
 			piece = ALIGN_UP(piece / 2, LOW_BYTES);
+		}
 	}
-	return ERR_NONE;
-}
-
-static enum err memory_create(struct vm *vm, const struct ram_layout *ram)
-{
-	enum err e = low_ram_create(vm);
-
-	if (!e)
-		e = ram_create(vm, LOW_BYTES, ram->below_4g_bytes);
-	if (!e)
-		e = ram_create(vm, GPA_ABOVE_4G, GPA_ABOVE_4G + ram->above_4g_bytes);
 	return e;
 }
 
@@ -145,7 +129,7 @@ static struct image image_of(const struct boot_file *file)
 
 _Static_assert(VM_MAX_VCPUS <= LOAD_MAX_CPUS, "the guest's tables hold every vCPU");
 
-static enum err image_load(struct vm *vm, const struct ram_layout *ram)
+static enum err image_load(struct vm *vm)
 {
 	const struct vm_config *config = vm->config;
 	const struct guest_mem writer = { vm, writer_write, writer_zero };
@@ -155,7 +139,7 @@ static enum err image_load(struct vm *vm, const struct ram_layout *ram)
 					.nr_modules = config->nr_modules,
 					.nr_cpus = config->cpus,
 					.cmdline = config->cmdline,
-					.ram = *ram };
+					.ram = ram_layout_make(config->memory_bytes) };
 	const char *why;
 	enum err e;
 
@@ -171,8 +155,7 @@ static enum err image_load(struct vm *vm, const struct ram_layout *ram)
 /* Power-on state of everything but the vCPUs, which reset themselves on their own CPUs. */
 static enum err power_on(struct vm *vm)
 {
-	struct ram_layout ram = ram_layout_make(vm->config->memory_bytes);
-	enum err e = image_load(vm, &ram);
+	enum err e = image_load(vm);
 
 	if (e)
 		return e;
@@ -193,16 +176,17 @@ static enum err power_on(struct vm *vm)
 static enum err vm_build(struct vm *vm)
 {
 	struct ram_layout ram = ram_layout_make(vm->config->memory_bytes);
-	enum err e;
+	enum err e = low_ram_create(vm);
 
 	vm->iso = page_alloc();
 	if (!vm->iso)
 		return ERR_NOMEM;
-	e = memory_create(vm, &ram);
+	if (!e)
+		e = ram_create(vm, LOW_BYTES, ram.below_4g_bytes);
+	if (!e)
+		e = ram_create(vm, GPA_ABOVE_4G, GPA_ABOVE_4G + ram.above_4g_bytes);
 	if (!e)
 		e = npt_create(vm);
-	if (!e)
-		npt_share(vm);
 	if (!e)
 		e = hv_vm_init(vm);
 	if (e)
@@ -211,9 +195,7 @@ static enum err vm_build(struct vm *vm)
 	e = vcpus_create(vm);
 	if (!e)
 		e = lapic_hw_create(vm);
-	if (!e)
-		e = devices_create(vm);
-	return e;
+	return e ? e : devices_create(vm);
 }
 
 enum err vm_create(const struct vm_config *config, u32 index, struct vm **out)
@@ -228,16 +210,15 @@ enum err vm_create(const struct vm_config *config, u32 index, struct vm **out)
 	e = vm_build(vm);
 	if (e) {
 		log_err("%s: cannot create the VM: %s; it wants %llu MiB, %llu MiB are free",
-			config->name, err_text(e), (unsigned long long)config->memory_bytes >> 20,
-			(unsigned long long)page_stats().free_pages >> 8);
+			config->name, err_text(e), (ull)config->memory_bytes >> 20,
+			(ull)page_stats().free_pages >> 8);
 		return e;
 	}
 	e = power_on(vm);
 	if (e)
 		return e;
 	log_info("%s: %s, %u vCPUs, %llu MiB, local APICs: %s", config->name, vm->boot.protocol,
-		 vm->nr_vcpus, (unsigned long long)config->memory_bytes >> 20,
-		 lapic_path_names[vm->lapic_path]);
+		 vm->nr_vcpus, (ull)config->memory_bytes >> 20, lapic_path_names[vm->lapic_path]);
 	vms[index] = vm;
 	atomic_add_u32(&nr_alive, 1);
 	*out = vm;
@@ -292,15 +273,14 @@ void vm_kill(struct vm *vm, struct vcpu *v, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	if (v)
-		log_err("%s: vCPU %u: killed: %s", vm->config->name, v->index, text);
-	else
-		log_err("%s: killed: %s", vm->config->name, text);
 	if (v) {
+		log_err("%s: vCPU %u: killed: %s", vm->config->name, v->index, text);
 		vcpu_regs_print(v, log_say);
 		hv_dump(v);
 		code_dump(v);
 		trace_dump(v->cpu);
+	} else {
+		log_err("%s: killed: %s", vm->config->name, text);
 	}
 	vm_stop(vm, VM_END_KILLED);
 }
@@ -341,14 +321,11 @@ static void round_end(struct vm *vm)
 		log_info("%s: %s, code %u", vm->config->name, end_texts[vm->end], vm->exit_code);
 	else
 		log_info("%s: %s", vm->config->name, end_texts[vm->end]);
-	if (!restarts(vm)) {
-		vm_over(vm);
-	} else if (power_on(vm)) {
-		vm->end = VM_END_KILLED;
-		vm_over(vm);
-	} else {
+	if (restarts(vm) && !power_on(vm)) {
 		log_info("%s: restarts", vm->config->name);
 		vm_start(vm);
+	} else {
+		vm_over(vm);
 	}
 }
 
