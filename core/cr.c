@@ -33,13 +33,8 @@ static bool paging_change_is_valid(struct vcpu *v, u64 old, u64 value)
 /* SDM "MOV - Move to/from Control Registers", protected mode exceptions. */
 static bool cr0_is_valid(struct vcpu *v, u64 old, u64 value)
 {
-	if (value >> 32)
-		return false;
-	if ((value & CR0_PG) && !(value & CR0_PE))
-		return false;
-	if ((value & CR0_NW) && !(value & CR0_CD))
-		return false;
-	return paging_change_is_valid(v, old, value);
+	return !(value >> 32) && (!(value & CR0_PG) || (value & CR0_PE)) &&
+	       (!(value & CR0_NW) || (value & CR0_CD)) && paging_change_is_valid(v, old, value);
 }
 
 static enum next cr0_write(struct vcpu *v, u64 value)
