@@ -35,27 +35,22 @@ struct walk {
 
 static void walk_init(struct walk *w, struct vcpu *v, u32 access, bool is_user)
 {
+	u64 cr4 = hv_reg_get(v, REG_CR4);
+
 	*w = (struct walk){ .vm = v->vm,
 			    .cr0 = hv_reg_get(v, REG_CR0),
-			    .cr4 = hv_reg_get(v, REG_CR4),
+			    .cr4 = cr4,
 			    .efer = hv_reg_get(v, REG_EFER),
 			    .rflags = hv_reg_get(v, REG_RFLAGS),
 			    .access = access,
 			    .is_user = is_user,
-			    .entry_bytes = 8,
-			    .index_bits = 9,
+			    .entry_bytes = cr4 & CR4_PAE ? 8 : 4,
+			    .index_bits = cr4 & CR4_PAE ? 9 : 10,
 			    .rights = PTE_W | PTE_U };
-	if (!(w->cr0 & CR0_PG))
-		w->levels = 0;
-	else if (w->efer & EFER_LMA)
-		w->levels = w->cr4 & CR4_LA57 ? 5 : 4;
-	else if (w->cr4 & CR4_PAE)
-		w->levels = 3;
-	else {
-		w->levels = 2;
-		w->entry_bytes = 4;
-		w->index_bits = 10;
-	}
+	if (w->efer & EFER_LMA)
+		w->levels = cr4 & CR4_LA57 ? 5 : 4;
+	else if (w->cr0 & CR0_PG)
+		w->levels = cr4 & CR4_PAE ? 3 : 2;
 }
 
 /* The error code of a #PF that this access raises now. */
@@ -124,11 +119,6 @@ static bool walk_is_allowed(const struct walk *w)
 	return true;
 }
 
-static u64 entry_read(const struct walk *w, void *p)
-{
-	return w->entry_bytes == 4 ? atomic_load_u32(p) : atomic_load_u64(p);
-}
-
 /* Set accessed or dirty bits if the entry is still what was checked; false: walk again. */
 static bool entry_mark(const struct walk *w, void *p, u64 entry, u64 bits)
 {
@@ -139,27 +129,14 @@ static bool entry_mark(const struct walk *w, void *p, u64 entry, u64 bits)
 	return atomic_cas_u64(p, entry, entry | bits);
 }
 
-static void rights_add(struct walk *w, unsigned level, u64 entry)
-{
-	/* PDPTEs of PAE paging carry no rights. */
-	if (w->levels == 3 && level == 3)
-		return;
-	w->rights &= (entry & (PTE_W | PTE_U)) | PTE_NX;
-	if (w->entry_bytes == 8)
-		w->rights |= entry & PTE_NX;
-}
-
 static u64 leaf_address(const struct walk *w, unsigned level, u64 entry, u64 gva)
 {
 	unsigned shift = 12 + w->index_bits * (level - 1);
 	u64 base = entry & PTE_ADDR & ~MASK(shift - 1, 0);
 
 	/* 4 MiB pages keep address bits 39:32 in bits 20:13: PSE-36. */
-	if (w->entry_bytes == 4) {
-		base &= MASK(31, 12);
-		if (level == 2)
-			base |= bits_get(entry, 20, 13) << 32;
-	}
+	if (w->entry_bytes == 4 && level == 2)
+		base |= bits_get(entry, 20, 13) << 32;
 	return base | (gva & MASK(shift - 1, 0));
 }
 
@@ -177,20 +154,20 @@ static enum walk_step walk_level(struct walk *w, unsigned level, u64 gva, u64 *t
 	*err = walk_error(w, 0);
 	if (!p)
 		return WALK_FAULT;
-	entry = entry_read(w, p);
+	entry = w->entry_bytes == 4 ? atomic_load_u32(p) : atomic_load_u64(p);
 	if (!(entry & PTE_P))
 		return WALK_FAULT;
 	if (entry & walk_reserved(w, level, entry)) {
 		*err = walk_error(w, PF_PRESENT | PF_RSVD);
 		return WALK_FAULT;
 	}
-	rights_add(w, level, entry);
-	if (!walk_is_leaf(w, level, entry)) {
-		*table = entry & (w->entry_bytes == 4 ? MASK(31, 12) : PTE_ADDR);
-		if (w->levels == 3 && level == 3)
-			return WALK_DOWN;
+	*table = entry & PTE_ADDR;
+	/* PDPTEs of PAE paging carry no rights and are not marked. */
+	if (w->levels == 3 && level == 3)
+		return WALK_DOWN;
+	w->rights = (w->rights & (entry | PTE_NX)) | (entry & PTE_NX);
+	if (!walk_is_leaf(w, level, entry))
 		return entry_mark(w, p, entry, PTE_A) ? WALK_DOWN : WALK_AGAIN;
-	}
 	if (!walk_is_allowed(w)) {
 		*err = walk_error(w, PF_PRESENT);
 		return WALK_FAULT;
