@@ -64,9 +64,7 @@ static unsigned log2_ceil(u32 n)
 
 static struct cpuid_leaf *leaf_at(struct cpuid_table *t, u32 leaf)
 {
-	if (leaf < CPUID_BASIC_LEAVES)
-		return &t->basic[leaf];
-	return &t->ext[leaf - CPUID_EXT_BASE];
+	return leaf < CPUID_BASIC_LEAVES ? &t->basic[leaf] : &t->ext[leaf - CPUID_EXT_BASE];
 }
 
 /* Give `l` room for `count` subleaves. */
@@ -93,7 +91,7 @@ static struct cpuid_regs *leaf_single(struct build *b, u32 leaf)
 	return single_open(b, leaf_at(b->t, leaf));
 }
 
-static bool policy_allows(const struct build *b, u8 policy, bool in_host)
+static void row_apply(struct build *b, const struct cpuid_row *row, struct cpuid_regs host)
 {
 	static const u64 xcr0_needed[] = {
 		[CPUID_AVX] = XCR0_AVX,
@@ -101,22 +99,14 @@ static bool policy_allows(const struct build *b, u8 policy, bool in_host)
 		[CPUID_PKRU] = XCR0_PKRU,
 		[CPUID_XSAVE] = XCR0_X87,
 	};
-
-	if (policy == CPUID_ALWAYS || policy == CPUID_INTEL)
-		return policy == CPUID_ALWAYS || b->is_intel;
-	return in_host && !(xcr0_needed[policy] & ~fpu_xcr0_max());
-}
-
-static void row_apply(struct build *b, const struct cpuid_row *row, struct cpuid_regs host)
-{
 	const struct cpuid_leaf *l = leaf_at(b->t, row->leaf);
-	u32 bits = *cpuid_reg_of(&host, row->reg) & row->mask;
+	bool is_emulated = row->policy == CPUID_ALWAYS || row->policy == CPUID_INTEL;
+	u32 has = is_emulated ? ~0u : *cpuid_reg_of(&host, row->reg);
 
-	if (row->subleaf >= l->count || !policy_allows(b, row->policy, bits))
+	if (row->subleaf >= l->count || (row->policy == CPUID_INTEL && !b->is_intel) ||
+	    (xcr0_needed[row->policy] & ~fpu_xcr0_max()))
 		return;
-	if (row->policy == CPUID_ALWAYS || row->policy == CPUID_INTEL)
-		bits = row->mask;
-	*cpuid_reg_of(&b->t->entry[l->first + row->subleaf], row->reg) |= bits;
+	*cpuid_reg_of(&b->t->entry[l->first + row->subleaf], row->reg) |= has & row->mask;
 }
 
 static void rows_apply(struct build *b)
@@ -137,17 +127,14 @@ static void rows_apply(struct build *b)
 /* Leaves whose contents are only policy rows. */
 static void plain_leaves_open(struct build *b)
 {
-	static const u8 basic[] = { 1, 6 };
 	static const u8 ext[] = { 1, 2, 3, 4, 5, 6, 7, 8, 0x19, 0x1a, 0x21 };
 
-	for (size_t i = 0; i < ARRAY_SIZE(basic); i++)
-		(void)leaf_single(b, basic[i]);
+	(void)leaf_single(b, 1);
+	(void)leaf_single(b, 6);
 	if (b->is_intel)
 		(void)leaf_single(b, 2);
-	for (size_t i = 0; i < ARRAY_SIZE(ext); i++) {
-		if (CPUID_EXT_BASE + ext[i] <= b->max_ext)
-			(void)leaf_single(b, CPUID_EXT_BASE + ext[i]);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(ext) && CPUID_EXT_BASE + ext[i] <= b->max_ext; i++)
+		(void)leaf_single(b, CPUID_EXT_BASE + ext[i]);
 	leaf_at(b->t, 1)->patch = CPUID_PATCH_LEAF_1;
 	if (b->is_amd)
 		leaf_at(b->t, CPUID_EXT_BASE + 1)->patch = CPUID_PATCH_APIC;
@@ -270,15 +257,13 @@ static void frequency_make(struct build *b)
 
 static void hypervisor_make(struct build *b)
 {
-	struct cpuid_regs *kvm = single_open(b, &b->t->kvm[0]);
-	struct cpuid_regs *features = single_open(b, &b->t->kvm[1]);
-	struct cpuid_regs *lamina = single_open(b, &b->t->lamina);
-
 	/* "KVMKVMKVM" and "LaminaLamina" in memory order of EBX, ECX, EDX. */
-	*kvm = (struct cpuid_regs){ CPUID_KVM_BASE + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d };
-	features->eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_STEAL_TIME |
-			KVM_CLOCKSOURCE_STABLE;
-	*lamina = (struct cpuid_regs){ CPUID_LAMINA_BASE, 0x696d614c, 0x614c616e, 0x616e696d };
+	*single_open(b, &b->t->kvm[0]) =
+		(struct cpuid_regs){ CPUID_KVM_BASE + 1, 0x4b4d564b, 0x564b4d56, 0x0000004d };
+	single_open(b, &b->t->kvm[1])->eax = KVM_NOP_IO_DELAY | KVM_CLOCKSOURCE2 | KVM_STEAL_TIME |
+					     KVM_CLOCKSOURCE_STABLE;
+	*single_open(b, &b->t->lamina) =
+		(struct cpuid_regs){ CPUID_LAMINA_BASE, 0x696d614c, 0x614c616e, 0x616e696d };
 }
 
 static struct cpuid_regs *entry_of(struct build *b, u32 leaf)
@@ -319,25 +304,16 @@ static void amd_finish(struct build *b)
 		(struct cpuid_regs){ b->apic_id, b->apic_id & 0xff, 0, 0 };
 }
 
-/* Leaves above the maxima, once everything else is there. */
+/* Leaves above Intel's maxima, once everything else is there. */
 static void beyond_make(struct build *b)
 {
 	struct cpuid_table *t = b->t;
 
-	if (b->is_amd)
-		return;
 	t->beyond = t->basic[MAX_BASIC_INTEL];
 	for (u32 i = MAX_BASIC_INTEL + 1; i < CPUID_BASIC_LEAVES; i++)
 		t->basic[i] = t->beyond;
 	for (u32 i = b->max_ext - CPUID_EXT_BASE + 1; i < CPUID_EXT_LEAVES; i++)
 		t->ext[i] = t->beyond;
-}
-
-static u32 max_ext_choose(bool is_amd)
-{
-	u32 max = is_amd ? MAX_EXT_AMD : MAX_EXT_INTEL;
-
-	return MAX(MIN(cpu_info.max_extended_leaf, max), CPUID_EXT_BASE + 8);
 }
 
 /* A leaf that ignores the subleaf need not compare it: any is past the last. */
@@ -353,10 +329,11 @@ static void singles_settle(struct cpuid_table *t)
 void cpuid_build(struct vcpu *v)
 {
 	bool is_amd = cpu_info.vendor == CPU_AMD;
+	u32 max_ext = MIN(cpu_info.max_extended_leaf, is_amd ? MAX_EXT_AMD : MAX_EXT_INTEL);
 	struct build b = {
 		.t = v->hot->cpuid,
 		.next = 1, /* entry 0 stays zero: the answer of absent leaves */
-		.max_ext = max_ext_choose(is_amd),
+		.max_ext = MAX(max_ext, CPUID_EXT_BASE + 8),
 		.nr_vcpus = v->vm->nr_vcpus,
 		.apic_id = lapic_id(v),
 		.is_intel = cpu_info.vendor == CPU_INTEL,
@@ -378,7 +355,8 @@ void cpuid_build(struct vcpu *v)
 	address_sizes_finish(&b);
 	if (is_amd)
 		amd_finish(&b);
-	beyond_make(&b);
+	else
+		beyond_make(&b);
 	singles_settle(b.t);
 	cpuid_xcr0_changed(v);
 }

@@ -47,18 +47,10 @@ struct cpuid_row {
 extern const struct cpuid_row cpuid_rows[];
 extern const u32 cpuid_nr_rows;
 
+_Static_assert(offsetof(struct cpuid_regs, edx) == CPUID_edx * sizeof(u32), "one after the other");
 static inline u32 *cpuid_reg_of(struct cpuid_regs *e, u8 reg)
 {
-	switch (reg) {
-	case CPUID_eax:
-		return &e->eax;
-	case CPUID_ebx:
-		return &e->ebx;
-	case CPUID_ecx:
-		return &e->ecx;
-	default:
-		return &e->edx;
-	}
+	return (u32 *)(void *)e + reg;
 }
 
 #endif
