@@ -56,15 +56,11 @@ static u64 arch_capabilities(void)
 	return arch_capabilities_filter(msr_hw_arch_capabilities());
 }
 
-enum msr_vendor { VENDOR_BOTH, VENDOR_INTEL, VENDOR_AMD };
+enum msr_vendor { VENDOR_BOTH = -1, VENDOR_INTEL = CPU_INTEL, VENDOR_AMD = CPU_AMD };
 
 static enum err vendor_check(enum msr_vendor vendor)
 {
-	if (vendor == VENDOR_INTEL && cpu_info.vendor != CPU_INTEL)
-		return ERR_INVAL;
-	if (vendor == VENDOR_AMD && cpu_info.vendor != CPU_AMD)
-		return ERR_INVAL;
-	return ERR_NONE;
+	return vendor == VENDOR_BOTH || (int)vendor == (int)cpu_info.vendor ? ERR_NONE : ERR_INVAL;
 }
 
 enum pass_check { CHECK_ANY, CHECK_LOW32, CHECK_CANONICAL };
