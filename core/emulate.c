@@ -200,14 +200,6 @@ static void ctx_store(const struct emul_ctx *ctx, struct vcpu *v)
 	hv_reg_set(v, REG_RSP, v->hot->gprs[GPR_RSP]);
 }
 
-static void fault_raise(struct vcpu *v, const struct emul_fault *f)
-{
-	if (f->vector == EXC_PF)
-		event_page_fault(v, f->cr2, f->err);
-	else
-		event_exception(v, f->vector, f->err);
-}
-
 static void unsupported(struct vcpu *v, const struct emul_ctx *ctx)
 {
 	const u8 *b = ctx->bytes;
@@ -242,20 +234,16 @@ void emulate_insn(struct vcpu *v)
 	rip = ctx.rip;
 	r = emul_step(&ctx);
 	ctx_store(&ctx, v);
-	switch (r) {
-	case EMUL_OK:
+	if (r == EMUL_OK) {
 		hv_blocking_set(v, hv_blocking_get(v) & ~(u32)(BLOCK_STI | BLOCK_MOV_SS));
 		if (ctx.rip != rip)
 			emulate_trap(v, rflags);
-		break;
-	case EMUL_FAULT:
-		fault_raise(v, &ctx.fault);
-		break;
-	case EMUL_UNSUPPORTED:
+	} else if (r == EMUL_FAULT) {
+		if (ctx.fault.vector == EXC_PF)
+			hv_reg_set(v, REG_CR2, ctx.fault.cr2);
+		event_exception(v, ctx.fault.vector, ctx.fault.err);
+	} else if (r == EMUL_UNSUPPORTED) {
 		unsupported(v, &ctx);
-		break;
-	case EMUL_RETRY:
-		break;
 	}
 }
 

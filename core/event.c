@@ -66,12 +66,6 @@ void event_exception(struct vcpu *v, u8 vector, u32 err)
 		v->event.has_err = false;
 }
 
-void event_page_fault(struct vcpu *v, u64 gva, u32 err)
-{
-	hv_reg_set(v, REG_CR2, gva);
-	event_exception(v, EXC_PF, err);
-}
-
 void event_int3(struct vcpu *v)
 {
 	v->event = (struct event){

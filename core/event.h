@@ -45,8 +45,6 @@ struct event {
 void event_exception(struct vcpu *v, u8 vector, u32 err);
 /* Queue the #BP of the INT3 at RIP. */
 void event_int3(struct vcpu *v);
-/* Queue #PF with `err` and set the guest's CR2 to `gva`. */
-void event_page_fault(struct vcpu *v, u64 gva, u32 err);
 
 /* The instruction at RIP is refused, with #UD or #GP(0). */
 static inline enum next event_ud(struct vcpu *v)

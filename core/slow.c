@@ -74,18 +74,6 @@ static enum next slow_io(struct vcpu *v, const struct exit *x)
 	return NEXT_SKIP;
 }
 
-static enum next slow_cpuid(struct vcpu *v)
-{
-	cpuid_emulate(v->hot, hv_reg_get(v, REG_CR4));
-	return NEXT_SKIP;
-}
-
-static enum next slow_hlt(struct vcpu *v)
-{
-	v->state = VCPU_HALTED;
-	return NEXT_SKIP;
-}
-
 static enum next slow_cr_read(struct vcpu *v, const struct exit *x)
 {
 	if (x->cr != 8)
@@ -149,9 +137,11 @@ static enum next slow_handle(struct vcpu *v, const struct exit *x)
 	case EXIT_MSR_WRITE:
 		return msr_write(v);
 	case EXIT_CPUID:
-		return slow_cpuid(v);
+		cpuid_emulate(v->hot, hv_reg_get(v, REG_CR4));
+		return NEXT_SKIP;
 	case EXIT_HLT:
-		return slow_hlt(v);
+		v->state = VCPU_HALTED;
+		return NEXT_SKIP;
 	case EXIT_PAUSE:
 		sched_spin(v);
 		return NEXT_SKIP;
