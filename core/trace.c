@@ -16,14 +16,14 @@
 /* A writer may be in the middle of these when a copy is made. */
 #define TORN_ENTRIES 4
 
+/* A ring as it was at one moment; in held[] the ring is a copy, or NULL. */
 static struct held {
 	struct trace_entry *ring;
-	u32 next;
-	u32 who;
+	u32 next; /* entry to be written */
+	u32 who; /* the vCPU that is loaded */
 	u64 tsc;
 	u32 count; /* entries that are whole */
 } held[CPUS_MAX]; /* [o] boot CPU */
-static bool is_held; /* [o] boot CPU */
 
 enum err trace_create(u32 index)
 {
@@ -68,12 +68,11 @@ static bool is_unused(const struct trace_entry *e)
  * Back to the oldest entry: time stamps differ by less than half a second from one to the next, and
  * an event tells its own and who came before.
  */
-void trace_walk_begin(struct trace_walk *walk, const struct trace_entry *ring, u32 next, u32 count,
-		      u64 now, u32 who)
+static void walk_begin(struct trace_walk *walk, const struct held *h, u32 count)
 {
-	*walk = (struct trace_walk){ .ring = ring, .index = next, .tsc = now, .who = who };
-	for (; walk->left < count; walk->left++) {
-		const struct trace_entry *e = &ring[(walk->index - 1) % TRACE_ENTRIES];
+	*walk = (struct trace_walk){ .ring = h->ring, .index = h->next, .tsc = h->tsc, .who = h->who };
+	for (; walk->left < MIN(count, h->count); walk->left++) {
+		const struct trace_entry *e = &h->ring[(walk->index - 1) % TRACE_ENTRIES];
 
 		if (is_unused(e))
 			break;
@@ -116,9 +115,9 @@ static struct held position(u32 cpu)
 
 void trace_walk_cpu(struct trace_walk *walk, u32 cpu, u32 count)
 {
-	struct held h = is_held ? held[cpu] : position(cpu);
+	struct held h = held[cpu].ring ? held[cpu] : position(cpu);
 
-	trace_walk_begin(walk, h.ring, h.next, MIN(count, h.count), h.tsc, h.who);
+	walk_begin(walk, &h, count);
 }
 
 void trace_format(char *text, u32 size_bytes, u32 cpu, const struct trace_line *line)
@@ -152,7 +151,7 @@ void trace_dump(u32 cpu)
 	struct trace_line line;
 	char text[LINE_BYTES];
 
-	trace_walk_begin(&walk, h.ring, h.next, h.ring ? DUMP_LINES : 0, h.tsc, h.who);
+	walk_begin(&walk, &h, h.ring ? DUMP_LINES : 0);
 	while (trace_walk_next(&walk, &line)) {
 		trace_format(text, sizeof(text), cpu, &line);
 		log_err("%s", text);
@@ -179,7 +178,6 @@ enum err trace_hold(void)
 	enum err e = ERR_NONE;
 
 	trace_release();
-	is_held = true;
 	for (u32 i = 0; i < cpus_known() && !e; i++)
 		e = hold_one(i);
 	if (e)
@@ -189,15 +187,14 @@ enum err trace_hold(void)
 
 void trace_release(void)
 {
-	for (u32 i = 0; i < cpus_known() && is_held; i++) {
+	for (u32 i = 0; i < cpus_known(); i++) {
 		if (held[i].ring)
 			page_free_contig(held[i].ring, TRACE_BYTES);
 		held[i].ring = NULL;
 	}
-	is_held = false;
 }
 
 bool trace_is_held(void)
 {
-	return is_held;
+	return held[0].ring;
 }

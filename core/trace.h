@@ -99,17 +99,13 @@ struct trace_walk {
 };
 
 /*
- * Begin to walk through the last `count` entries of `ring`, whose next one to be written is `next`;
- * `now` is the time, `who` the vCPU that is loaded.
+ * Begin to walk through the last `count` entries of CPU `cpu`: on that CPU, or while it is stopped,
+ * or through trace_hold().
  */
-void trace_walk_begin(struct trace_walk *walk, const struct trace_entry *ring, u32 next, u32 count,
-		      u64 now, u32 who);
+void trace_walk_cpu(struct trace_walk *walk, u32 cpu, u32 count);
 
 /* The next entry into *line; false at the end. */
 bool trace_walk_next(struct trace_walk *walk, struct trace_line *line);
-
-/* The same for CPU `cpu`: on that CPU, or while it is stopped, or through trace_hold(). */
-void trace_walk_cpu(struct trace_walk *walk, u32 cpu, u32 count);
 
 /* `line` of CPU `cpu` as text, without newline. */
 void trace_format(char *text, u32 size_bytes, u32 cpu, const struct trace_line *line);
