@@ -100,25 +100,9 @@ void event_collect(struct vcpu *v)
 		v->event = e;
 }
 
-static bool is_nmi_open(u32 blocking)
-{
-	return !(blocking & (BLOCK_NMI | BLOCK_STI | BLOCK_MOV_SS));
-}
-
-static bool is_irq_open(struct vcpu *v, u32 blocking)
-{
-	return (hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF) &&
-	       !(blocking & (BLOCK_STI | BLOCK_MOV_SS));
-}
-
 static bool extint_pending(struct vcpu *v)
 {
 	return pic_output(v->vm) && irq_extint_accepted(v);
-}
-
-static bool irq_pending(struct vcpu *v)
-{
-	return lapic_pending(v) >= 0 || extint_pending(v);
 }
 
 /* An interrupt that has to be injected: the local APIC's are not while the hardware delivers. */
@@ -155,27 +139,28 @@ static bool inject_nmi(struct vcpu *v, u32 blocking)
 {
 	struct event e = { .is_valid = true, .type = EVENT_NMI, .vector = EXC_NMI };
 
-	if (!atomic_load_u32(&v->nmi_pending) || !is_nmi_open(blocking))
+	if (!atomic_load_u32(&v->nmi_pending) ||
+	    (blocking & (BLOCK_NMI | BLOCK_STI | BLOCK_MOV_SS)))
 		return false;
 	atomic_sub_u32(&v->nmi_pending, 1);
 	inject(v, &e);
 	return true;
 }
 
-static bool inject_irq(struct vcpu *v, u32 blocking)
+static void inject_irq(struct vcpu *v, u32 blocking)
 {
 	struct event e = { .is_valid = true, .type = EVENT_INTR };
 	int vector;
 
-	if (!injection_pending(v) || !is_irq_open(v, blocking))
-		return false;
+	if (!injection_pending(v) || !(hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF) ||
+	    (blocking & (BLOCK_STI | BLOCK_MOV_SS)))
+		return;
 	vector = irq_take(v);
 	if (vector < 0)
-		return false;
+		return;
 	e.vector = (u8)vector;
 	inject(v, &e);
 	v->irqs.injected++;
-	return true;
 }
 
 void event_nmi_merge(struct vcpu *v)
@@ -234,5 +219,6 @@ bool event_wakes(struct vcpu *v)
 		return true;
 	if (atomic_load_u32(&v->nmi_pending) && !(blocking & BLOCK_NMI))
 		return true;
-	return (hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF) && irq_pending(v);
+	return (hv_reg_get(v, REG_RFLAGS) & RFLAGS_IF) &&
+	       (lapic_pending(v) >= 0 || extint_pending(v));
 }
