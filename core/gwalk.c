@@ -180,9 +180,7 @@ static enum walk_step walk_level(struct walk *w, unsigned level, u64 gva, u64 *t
 
 static u64 walk_root(const struct walk *w, u64 cr3)
 {
-	if (w->entry_bytes == 4)
-		return cr3 & MASK(31, 12);
-	return w->levels == 3 ? cr3 & MASK(31, 5) : cr3 & PTE_ADDR;
+	return cr3 & (w->levels == 2 ? MASK(31, 12) : w->levels == 3 ? MASK(31, 5) : PTE_ADDR);
 }
 
 /* Another vCPU can make a walk start over, but not for ever. */
@@ -195,15 +193,12 @@ enum err gmem_translate(struct vcpu *v, gva_t gva, u32 access, bool is_user, gpa
 	struct walk w;
 
 	for (unsigned try = 0; try < WALK_TRIES; try++) {
-		enum walk_step step = WALK_DOWN;
+		enum walk_step step;
 		u64 table;
 
 		walk_init(&w, v, access, is_user);
-		if (!w.levels) {
-			out->v = gva.v & MASK(31, 0);
-			return ERR_NONE;
-		}
-		table = walk_root(&w, cr3);
+		step = w.levels ? WALK_DOWN : WALK_DONE;
+		table = w.levels ? walk_root(&w, cr3) : gva.v & MASK(31, 0);
 		for (unsigned level = w.levels; step == WALK_DOWN && level > 0; level--)
 			step = walk_level(&w, level, gva.v, &table, pf_err);
 		if (step == WALK_DONE) {
