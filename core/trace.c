@@ -70,7 +70,9 @@ static bool is_unused(const struct trace_entry *e)
  */
 static void walk_begin(struct trace_walk *walk, const struct held *h, u32 count)
 {
-	*walk = (struct trace_walk){ .ring = h->ring, .index = h->next, .tsc = h->tsc, .who = h->who };
+	*walk = (struct trace_walk){
+		.ring = h->ring, .index = h->next, .tsc = h->tsc, .who = h->who
+	};
 	for (; walk->left < MIN(count, h->count); walk->left++) {
 		const struct trace_entry *e = &h->ring[(walk->index - 1) % TRACE_ENTRIES];
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Addresses and segments as a guest sees them. Addresses are one-member structures so that the compiler refuses to
- * mix guest-physical, guest-linear and host-physical (arch/x86/types.h) addresses. Owns nothing;
- * may be included from anywhere in core, vmx and svm, also from host tests.
+ * Addresses and segments as a guest sees them. Addresses are one-member structures so that the
+ * compiler refuses to mix guest-physical, guest-linear and host-physical (arch/x86/types.h) ones.
+ * Owns nothing; may be included from anywhere in core, vmx and svm, also from host tests.
  */
 #ifndef CORE_TYPES_H
 #define CORE_TYPES_H
