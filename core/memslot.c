@@ -49,12 +49,9 @@ const struct memslot *memslot_find(const struct memslots *s, gpa_t gpa)
 void *memslot_ptr(const struct memslots *s, gpa_t gpa, u64 len_bytes)
 {
 	const struct memslot *slot = memslot_find(s, gpa);
-	u64 offset;
+	u64 offset = slot ? gpa.v - slot->gpa : 0;
 
-	if (!slot)
-		return NULL;
-	offset = gpa.v - slot->gpa;
-	if (len_bytes > slot->size_bytes - offset)
+	if (!slot || len_bytes > slot->size_bytes - offset)
 		return NULL;
 	return pa_to_va((hpa_t){ slot->hpa.v + offset });
 }

@@ -41,12 +41,9 @@ enum err mtrr_variable_write(struct vcpu *v, u32 msr, u64 value)
 	u32 index = msr - MSR_MTRR_VARIABLE;
 	bool is_mask = index % 2;
 
-	if (value & ~address_mask(v))
+	if (value & (~address_mask(v) | (is_mask ? MTRR_MASK_RESERVED : MTRR_BASE_RESERVED)))
 		return ERR_INVAL;
-	if (is_mask && (value & MTRR_MASK_RESERVED))
-		return ERR_INVAL;
-	if (!is_mask && ((value & MTRR_BASE_RESERVED) ||
-			 !memory_types_are_valid(value & MTRR_TYPE, MTRR_WB)))
+	if (!is_mask && !memory_types_are_valid(value & MTRR_TYPE, MTRR_WB))
 		return ERR_INVAL;
 	v->msr->mtrr_variable[index] = value;
 	return ERR_NONE;
