@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * One 16550 serial line of the host: 115200 8N1, FIFO. Polled, with an interrupt if wanted; every wait is
- * bounded, so that a dead line costs time but hangs nothing. Callers serialize (the log's lock or
- * the console's); output in a panic may interleave.
+ * One 16550 serial line of the host: 115200 8N1, FIFO. Polled, with an interrupt if wanted; every
+ * wait is bounded, so that a dead line costs time but hangs nothing. Callers serialize (the log's
+ * lock or the console's); output in a panic may interleave.
  */
 #ifndef DRIVERS_SERIAL_H
 #define DRIVERS_SERIAL_H

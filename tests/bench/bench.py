@@ -22,6 +22,7 @@ from session import bochs, image_make, qemu  # noqa: E402
 CONFIG = """\
 [lamina]
 on_end = "poweroff"
+smt = true
 
 [[vm]]
 name = "{name}"

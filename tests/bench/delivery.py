@@ -12,6 +12,7 @@ from session import bochs, image_make, qemu
 CONFIG = """\
 [lamina]
 on_end = "poweroff"
+smt = true
 
 [[vm]]
 name = "delivery"

@@ -48,8 +48,7 @@ def row(platform, name, before, after):
 
 def linux_rows(platform, start):
     # Each vCPU has a CPU, or a thread: else polling is one exit for PAUSE after the other.
-    config = linux.CONFIG.replace("panic=-1", "panic=-1 idle=poll").replace(
-        "[lamina]\n", "[lamina]\nsmt = true\n")
+    config = linux.CONFIG.replace("panic=-1", "panic=-1 idle=poll")
     label = "isolation-" + platform
     with start(label, image_make(f"build/e2e/{label}.img", config, linux.FILES),
                cpus=2) as session:

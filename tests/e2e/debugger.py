@@ -11,7 +11,7 @@ import time
 from linux import CONFIG, FILES, NEVER, check
 from session import PATIENCE_SECONDS, Failure, bochs, image_make, qemu, spoilt_again
 
-GDB_CONFIG = CONFIG.replace("[lamina]\n", '[lamina]\ngdb = "com2"\nsmt = true\n').replace(
+GDB_CONFIG = CONFIG.replace("[lamina]\n", '[lamina]\ngdb = "com2"\n').replace(
     "retbleed=off", "retbleed=off nokaslr loglevel=3")
 PROMPT = "(gdb) "
 

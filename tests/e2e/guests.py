@@ -10,6 +10,7 @@ from session import Failure, bochs, image_make, qemu
 CONFIG = """\
 [lamina]
 on_end = "poweroff"
+smt = true
 
 [[vm]]
 name = "{name}"

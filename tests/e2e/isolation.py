@@ -56,7 +56,8 @@ def image(label, vms, variant="probe"):
     config = HEAD + "".join(VM.format(name=name, cmdline=cmdline, pin=pin)
                             for name, cmdline, pin in vms)
     return image_make(f"build/e2e/{label}.img", config,
-                      {"probe.elf": "build/guests/probe.elf"}, loader=f"build/{variant}/BOOTX64.EFI")
+                      {"probe.elf": "build/guests/probe.elf"},
+                      loader=f"build/{variant}/BOOTX64.EFI")
 
 
 def canary(vendor):

@@ -7,6 +7,7 @@ from session import Failure, bochs, image_make, qemu, spoilt_again
 CONFIG = """\
 [lamina]
 on_end = "poweroff"
+smt = true
 
 [[vm]]
 name = "linux"

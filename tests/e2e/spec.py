@@ -32,8 +32,8 @@ def spec_linux_vmx():
 def smt_check(name, start, cpus, smt, said, online):
     """Two cores of two threads each."""
     config = GUEST.format(name="cpuid", cpus=1, kernel="cpuid.elf", cmdline="", more="")
-    if smt:
-        config = config.replace("[lamina]\n", "[lamina]\nsmt = true\n")
+    if not smt:
+        config = config.replace("smt = true\n", "")
     image = image_make(f"build/e2e/{name}.img", config, {"cpuid.elf": "build/guests/cpuid.elf"})
     with start(name, image, cpus=cpus) as session:
         session.expect(said)

@@ -374,7 +374,8 @@ static void test_strings(void **state)
 	assert_bad(VM "cmdline = \"abc\n", "5:11: cmdline: the string has no closing quote");
 	assert_bad(VM "cmdline = 'abc", "5:11: cmdline: the string has no closing quote");
 	assert_bad(VM "cmdline = \"abc\\",
-		   "5:16: cmdline: expected \\ or \" after the backslash, found the end of the file");
+		   "5:16: cmdline: expected \\ or \" after the backslash, "
+		   "found the end of the file");
 	assert_bad(VM "cmdline = \"\"\"a\"\"\"\n",
 		   "5:11: cmdline: strings of several lines are not supported");
 	assert_bad(VM "cmdline = '''a'''\n",
