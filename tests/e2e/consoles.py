@@ -107,6 +107,8 @@ def console_several():
         card.sendall(b"version\n")
         session.expect("lamina> ")
         screen_expect(session, r"^lamina> version")
+        check(re.findall(r"console: line (\d) has no interrupt", session.text) == ["1"],
+              "the card alone is polled")
         time.sleep(2)
         text = b"".join(text).decode("utf-8", "replace")
         with open(f"{where}/debug", encoding="utf-8", errors="replace", newline="") as file:
