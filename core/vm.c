@@ -303,13 +303,17 @@ static bool restarts(const struct vm *vm)
 
 static void vm_over(struct vm *vm)
 {
+	bool is_last;
+
 	vm->is_over = true;
 	/* No timer of its devices is to fire any more. */
 	devices_reset(vm);
 	for (u32 i = 0; i < vm->nr_vcpus; i++)
 		lapic_reset(vm->vcpu[i], false);
 	log_info("%s: over", vm->config->name);
-	if (atomic_sub_u32(&nr_alive, 1) == 1)
+	is_last = atomic_sub_u32(&nr_alive, 1) == 1;
+	atomic_store_u32(&vm->is_at_rest, true);
+	if (is_last)
 		all_over();
 }
 
@@ -333,13 +337,14 @@ enum err vm_restart(struct vm *vm)
 {
 	enum err e;
 
-	if (!vm->is_over)
+	if (!atomic_load_u32(&vm->is_at_rest))
 		return ERR_BUSY;
 	vm->is_over = false;
 	e = power_on(vm);
 	vm->is_over = e;
 	if (e)
 		return e;
+	atomic_store_u32(&vm->is_at_rest, false);
 	atomic_add_u32(&nr_alive, 1);
 	vm_start(vm);
 	return ERR_NONE;

@@ -52,6 +52,7 @@ struct vm {
 	struct vm_debug debug; /* see core/debug.h */
 	u32 pauses; /* [a] vm_pause() without vm_resume() */
 	bool is_over; /* [a] ended for good */
+	u32 is_at_rest; /* [a] and nobody is busy with its end any more: it may be started */
 
 	struct memslots slots; /* [p] */
 	struct pt npt; /* [L:npt] nested page table; filled without the lock */
