@@ -53,15 +53,14 @@ static bool has_multiboot_header(struct blob f)
 	return false;
 }
 
-/* Notes are aligned by 4. Where in the file the headers put them is for the core to check. */
+/* Anywhere: where in the file the headers put notes is for the core to check. */
 static bool has_pvh_note(struct blob f)
 {
-	for (uint64_t i = 0; i + NOTE_BYTES <= f.size_bytes; i += 4) {
+	for (uint64_t i = 0; i + NOTE_BYTES <= f.size_bytes; i++)
 		if (f.data[i] == sizeof("Xen") &&
 		    blob_le(f, i + NOTE_TYPE_OFFSET, 4) == PVH_NOTE_TYPE &&
 		    blob_le(f, i + NOTE_NAME_OFFSET, 4) == PVH_NOTE_NAME)
 			return true;
-	}
 	return false;
 }
 

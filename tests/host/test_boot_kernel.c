@@ -118,6 +118,9 @@ static void test_pvh(void **state)
 	assert_bad(FILE_BYTES, ELF);
 	put_note(FILE_BYTES - 16, "Xen", 18, 0);
 	assert_good(FILE_BYTES);
+	make_elf();
+	put_note(0x203, "Xen", 18, 4); /* of a section that is not aligned */
+	assert_good(FILE_BYTES);
 }
 
 static void put_multiboot(size_t at, uint32_t flags)
