@@ -19,12 +19,12 @@
 
 /*
  * The FIFO's 16 bytes take 1.4 ms to arrive at 115200 baud: one look in that time loses none. But
- * each look takes a guest's CPU away from it, so they come seldom while nobody types, and more so
- * when the line has an interrupt that wakes us.
+ * each look takes a guest's CPU away from it, so they come seldom while nobody types, and less often
+ * still when the line has an interrupt that wakes us.
  */
 #define POLL_US 1000
 #define IDLE_POLL_US 10000
-#define IDLE_POLL_IRQ_US 50000
+#define IRQ_FACTOR 5
 #define IDLE_AFTER_US 5000000
 
 /* How often a writer looks at the lock before it writes without: a panic must get through. */
@@ -266,6 +266,7 @@ static int input_peek(void)
 static void poll(struct timer *t)
 {
 	bool is_input = input_peek() >= 0;
+	u64 us;
 	int byte;
 
 	for (u32 i = 0; i < INPUT_BATCH && (byte = input_peek()) >= 0 && input((u8)byte); i++) {
@@ -280,10 +281,9 @@ static void poll(struct timer *t)
 	if (is_input)
 		awake_until = tsc_after_us(IDLE_AFTER_US);
 	monitor->tick();
-	if (!tsc_is_past(awake_until))
-		timer_arm(t, tsc_after_us(POLL_US));
-	else
-		timer_arm(t, tsc_after_us(has_irq ? IDLE_POLL_IRQ_US : IDLE_POLL_US));
+	us = tsc_is_past(awake_until) ? IDLE_POLL_US : POLL_US;
+	/* What could not be taken now waits here and raises no interrupt. */
+	timer_arm(t, tsc_after_us(has_irq && input_peek() < 0 ? us * IRQ_FACTOR : us));
 }
 
 void console_interrupt(void)
