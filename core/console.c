@@ -19,8 +19,8 @@
 
 /*
  * The FIFO's 16 bytes take 1.4 ms to arrive at 115200 baud: one look in that time loses none. But
- * each look takes a guest's CPU away from it, so they come seldom while nobody types, and less often
- * still when the line has an interrupt that wakes us.
+ * each look takes a guest's CPU away from it, so they come seldom while nobody types, and yet more
+ * seldom when the line has an interrupt that wakes us.
  */
 #define POLL_US 1000
 #define IDLE_POLL_US 10000

@@ -357,7 +357,7 @@ static void show(void)
 		wait_ticks(100000);
 		(void)in8(0x21);
 	}
-	__asm__ volatile("xchgw %bx, %bx"); /* Bochs' debugger stops here */
+	__asm__ volatile("xchgw %bx, %bx"); /* Bochs' debugger or QEMU's plugin begins */
 	for (u32 i = 0; i < 20; i++)
 		exits();
 }
