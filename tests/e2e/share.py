@@ -9,6 +9,7 @@ from session import bochs, image_make, qemu, spoilt_again, struck_again
 HEAD = """\
 [lamina]
 on_end = "{on_end}"
+smt = true
 """
 
 LINUX = """
