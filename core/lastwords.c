@@ -56,11 +56,14 @@ static void show(void)
 	bool is_panic = record->state == WORDS_PANIC;
 	u64 back = is_panic ? LINES_BEFORE : LINES_SUDDEN;
 	u64 from = is_panic ? record->first : record->last + 1;
+	u64 start = from > back ? from - back : 1;
+	/* The place may have been a guest's memory: no more lines than there is room for. */
+	u64 nr = record->last < start ? 0 : MIN(record->last - start, WORDS_SLOTS - 1) + 1;
 
 	log_warn("the last run ended %s; its last words:",
 		 is_panic ? "in a panic" : "without a word: something reset the machine");
-	for (u64 i = from > back ? from - back : 1; i <= record->last; i++) {
-		const struct words_slot *s = words_get(record, i);
+	while (nr--) {
+		const struct words_slot *s = words_get(record, record->last - nr);
 
 		log_warn("| %.*s", s ? (int)s->len_bytes : 99, s ? s->text : "(a damaged line)");
 	}

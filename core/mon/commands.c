@@ -10,6 +10,7 @@
 #include "arch/x86/percpu.h"
 #include "arch/x86/power.h"
 #include "arch/x86/regs.h"
+#include "arch/x86/spec.h"
 #include "arch/x86/tsc.h"
 #include "core/clock.h"
 #include "core/hv.h"
@@ -145,8 +146,14 @@ static void isolation_print(u32 cpu)
 	console_print("\n");
 }
 
+static void line_print(const char *text)
+{
+	console_print("%s\n", text);
+}
+
 void cmd_isolation(const struct args *a __unused_arg)
 {
+	spec_report(line_print);
 	for (u32 i = 0; i < cpus_known(); i++)
 		isolation_print(i);
 	for (u32 i = 0; vm_of(i); i++) {

@@ -35,9 +35,9 @@ on_reset = "end"
 
 # What the guest named prints, and with how many CPUs it runs.
 GUESTS = {
-    "bench": (1, ["cpuid", "rdmsr", "hypercall", "pic_read", "ioapic_read", "npf_entry",
-                  "self_ipi_entry", "self_ipi_total", "icr_self_entry", "icr_self_total", "eoi",
-                  "tpr_write", "cr8_write", "tsc_deadline"]),
+    "bench": (1, ["cpuid", "invd", "wbinvd", "rdmsr", "hypercall", "pic_read", "ioapic_read",
+                  "npf_entry", "self_ipi_entry", "self_ipi_total", "icr_self_entry",
+                  "icr_self_total", "eoi", "tpr_write", "cr8_write", "tsc_deadline"]),
     "bench_ipi": (2, ["ipi_running", "ipi_running_arrival", "ipi_halted", "ipi_halted_arrival"]),
 }
 

@@ -137,6 +137,8 @@ void guest_main(void)
 	x2apic_enable();
 	bench_begin();
 	MEASURE("cpuid", cpuid(0, 0));
+	MEASURE("invd", __asm__ volatile("invd" : : : "memory"));
+	MEASURE("wbinvd", __asm__ volatile("wbinvd" : : : "memory"));
 	MEASURE("rdmsr", rdmsr(0x802)); /* x2APIC ID */
 	MEASURE("rdmsr_slow", rdmsr(0x1b));
 	MEASURE("hypercall", hypercall());

@@ -5,17 +5,9 @@
  * out on the serial line. Not in guests.toml, see e2e/isolation.py.
  */
 #include "lib/guest.h"
+#include "../variant/nmi.h"
 
 const char guest_name[] = "nmi";
-
-#define PORT_ARM 0x20c0
-#define PORT_FAILURES 0x20c4
-#define PORT_WORD 0x20c8
-#define PORT_WORDS 0x20cc
-#define PORT_WHERE 0x20d0
-#define PORT_WHERE_HIGH 0x20d4
-#define PORT_TAKEN 0x20d8
-#define PORT_LOST 0x20dc
 
 #define VECTOR 0x60
 #define TIMER_VECTOR 0x61

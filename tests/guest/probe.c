@@ -15,21 +15,6 @@
 
 const char guest_name[] = "probe";
 
-#define PORT_RANGES 0x20c0
-#define PORT_CHOICE 0x20c4
-#define PORT_LOW 0x20c8
-#define PORT_HIGH 0x20cc
-#define PORT_PAGES 0x20d0
-#define PORT_PAGE 0x20d4
-#define PORT_MAPPED 0x20d8
-#define PORT_WRONG 0x20dc
-#define PORT_FAULTS 0x20e0
-#define PORT_PATTERN 0x20e4
-#define PORT_MISTAKE 0x20e8
-#define PORT_CPUS 0x20ec
-#define PORT_WRONG_SUM 0x20f0
-#define PORT_PFN 0x20f4
-#define PORT_VIEW 0x20f8
 #define HOST_CPUS 2
 #define VECTOR 0x60
 #define TIMER_VECTOR 0x61

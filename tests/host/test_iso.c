@@ -28,50 +28,14 @@
 #define ENTRY_NX BIT(63)
 #define ENTRY_PA MASK(51, 12)
 
-static u8 pool[POOL_PAGES][PAGE_SIZE] __aligned(4096);
-static bool taken[POOL_PAGES];
-static unsigned budget; /* allocations that still succeed */
-
-hpa_t va_to_pa(const void *va)
-{
-	return (hpa_t){ (u64)va };
-}
-
-void *page_alloc(void)
-{
-	return NULL;
-}
-
-void page_free(void *page)
-{
-	(void)page;
-}
-
-static void *fake_alloc(void)
-{
-	for (unsigned i = 0; budget && i < POOL_PAGES; i++)
-		if (!taken[i]) {
-			taken[i] = true;
-			budget--;
-			return memset(pool[i], 0xa5, PAGE_SIZE);
-		}
-	return NULL;
-}
-
-static void fake_free(void *page)
-{
-	size_t i = (size_t)((u8 *)page - pool[0]) / PAGE_SIZE;
-
-	assert_true(i < POOL_PAGES && taken[i]);
-	taken[i] = false;
-}
+#include "pt_pool.h"
 
 static void fake_store(u64 *entry, u64 value)
 {
 	*entry = value;
 }
 
-static const struct pt_mem mem = { fake_alloc, fake_free, fake_store };
+static const struct pt_mem mem = { pool_take, pool_give, fake_store };
 
 /* What this test has asked for: its own list, page by page. */
 struct page {
@@ -435,7 +399,7 @@ static void test_large_page_over_the_list(void **state)
 	(void)state;
 	make(&iso);
 	entry = entry_at(&iso, TEXT, 2);
-	fake_free((void *)(*entry & ENTRY_PA));
+	pool_give((void *)(*entry & ENTRY_PA));
 	*entry = entry_of(TEXT_PA, PT_R | PT_X) | ENTRY_LARGE;
 	assert_true(iso_check(&iso).extra > 0);
 	(void)walk_check(&iso);

@@ -22,63 +22,29 @@
 #define VA 0x40000000ull
 
 /* Tables live at addresses below 2^52, which user pointers are. */
-static u8 pool[POOL_PAGES][PAGE_SIZE] __aligned(4096);
-static bool taken[POOL_PAGES];
-static unsigned budget; /* allocations that still succeed */
+#include "pt_pool.h"
+
 static unsigned stores;
 static const struct pt *watched;
 static enum pt_kind kind_made;
 static u64 watched_va;
 static u64 watched_pa; /* what watched_va must translate to at every moment; 0: anything goes */
 
-hpa_t va_to_pa(const void *va)
-{
-	return (hpa_t){ (u64)va };
-}
-
-void *page_alloc(void)
-{
-	return NULL;
-}
-
-void page_free(void *page)
-{
-	(void)page;
-}
-
 static void (*alloc_hook)(void); /* what others do while this CPU makes a table */
 
 static void *fake_alloc(void)
 {
 	void (*hook)(void) = alloc_hook;
-	unsigned i;
 
 	alloc_hook = NULL;
 	if (hook)
 		hook();
-	if (!budget)
-		return NULL;
-	for (i = 0; i < POOL_PAGES; i++) {
-		if (!taken[i]) {
-			taken[i] = true;
-			budget--;
-			memset(pool[i], 0xa5, PAGE_SIZE); /* whatever was there before */
-			return pool[i];
-		}
-	}
-	return NULL;
+	return pool_take();
 }
 
 static unsigned index_of(const void *page)
 {
 	return (unsigned)(((const u8 *)page - pool[0]) / (ptrdiff_t)PAGE_SIZE);
-}
-
-static void fake_free(void *page)
-{
-	assert_true(index_of(page) < POOL_PAGES);
-	assert_true(taken[index_of(page)]);
-	taken[index_of(page)] = false;
 }
 
 static unsigned pages_taken(void)
@@ -170,7 +136,7 @@ static void fake_store(u64 *entry, u64 value)
 		assert_int_equal(pt_lookup(watched, watched_va).pa.v, watched_pa);
 }
 
-static const struct pt_mem mem = { fake_alloc, fake_free, fake_store };
+static const struct pt_mem mem = { fake_alloc, pool_give, fake_store };
 
 static void make(struct pt *pt, enum pt_kind kind, unsigned max_leaf)
 {
@@ -189,7 +155,7 @@ static u64 tables_free(const struct pt *pt, u64 *table, unsigned level)
 	for (unsigned i = 0; level > 1 && i < PT_ENTRIES; i++)
 		if ((table[i] & pt->format->present) && !(table[i] & PT_LARGE))
 			n += tables_free(pt, pt_table(table[i]), level - 1);
-	fake_free(table);
+	pool_give(table);
 	return n;
 }
 
